@@ -1,0 +1,37 @@
+/*
+ * Bounds of the whole program, each with its reason. Bounds of one layer's formats stand in that layer; what an
+ * operator may want to move is a configuration key (src/broker/broker_config.def), and only its outer limit is here.
+ */
+#pragma once
+#include "base/units.h"
+
+/* Memory that one request may take for its decoded form and its reply. A frame of 100 MiB decodes into less, and
+ * Metadata of 100,000 partitions needs about 20 MiB. */
+#define REQUEST_ARENA_BYTES_MAX MIB(64)
+
+/* Kafka's: a folder name of topic, dash and partition must fit a file name of 255. */
+#define TOPIC_NAME_BYTES_MAX 249u
+
+/* One topic. More than any known use, and a typing error must not make a million folders. */
+#define PARTITIONS_PER_TOPIC_MAX 100000
+
+/* Values of topic settings: lists of choices and numbers; longer ones are mistakes. */
+#define CONFIG_VALUE_BYTES_MAX 4096u
+
+/* A configuration file. Kafka's own sample has 7 KiB. */
+#define CONFIG_FILE_BYTES_MAX MIB(1)
+
+/* Listeners in one configuration. */
+#define LISTENERS_MAX 16u
+
+/* Client ids in diagnostic lines, escaped. */
+#define CLIENT_TEXT_BYTES_MAX 256u
+
+/* One record batch of the metadata log: a CreateTopics request writes one. */
+#define METADATA_BATCH_BYTES_MAX MIB(16)
+
+/* Producer ids come in durable blocks, so that a crash costs ids and not uniqueness. Kafka's number. */
+#define PRODUCER_ID_BLOCK 1000
+
+/* Topics in one CreateTopics or DeleteTopics; each is compared with all others of the request. */
+#define TOPICS_PER_CHANGE_MAX 4096

@@ -1,0 +1,54 @@
+#include "broker/api.h"
+
+#include <stddef.h>
+
+#include "base/base.h"
+#include "wire/messages.h"
+
+/*
+ * What works, in the order of keys: X(wire name, first version, last version that have a handler). A client is offered
+ * these, cut to what the schema advertises.
+ */
+#define API_TABLE(X)                                                                                                   \
+    X(produce, 0, 13)                                                                                                  \
+    X(fetch, 4, 18)                                                                                                    \
+    X(list_offsets, 1, 11)                                                                                             \
+    X(metadata, 0, 13)                                                                                                 \
+    X(find_coordinator, 0, 6)                                                                                          \
+    X(api_versions, 0, 5)                                                                                              \
+    X(create_topics, 0, 7)                                                                                             \
+    X(delete_topics, 0, 6)                                                                                             \
+    X(init_producer_id, 0, 5)                                                                                          \
+    X(describe_configs, 0, 4)                                                                                          \
+    X(describe_cluster, 0, 2)                                                                                          \
+    X(describe_topic_partitions, 0, 0)
+
+/* The schema's facts under names that API_TABLE can paste. */
+#define X(name, key, first, last, flexible, advertised_first, advertised_last)                                         \
+    enum { SCHEMA_KEY_##name = key, SCHEMA_FIRST_##name = advertised_first, SCHEMA_LAST_##name = advertised_last };
+WIRE_APIS(X)
+#undef X
+
+#define X(name, from, to)                                                                                              \
+    _Static_assert((from) >= SCHEMA_FIRST_##name && (to) <= SCHEMA_LAST_##name, "offered but not in the schema");
+API_TABLE(X)
+#undef X
+
+#define X(name, from, to) { .handle = handle_##name, .key = SCHEMA_KEY_##name, .first = from, .last = to },
+static const struct api rows[] = { API_TABLE(X) };
+#undef X
+
+const struct api *api_rows(uint32_t *ret_count)
+{
+    *ret_count = countof(rows);
+    return rows;
+}
+
+const struct api *api_find(int16_t key)
+{
+    for (size_t i = 0; i < countof(rows); i++) {
+        if (rows[i].key == key)
+            return &rows[i];
+    }
+    return NULL;
+}

@@ -1,0 +1,53 @@
+/*
+ * How a request finds its handler. The table in api.c is the list of what works: dispatch and ApiVersions both read it.
+ *
+ * A handler looks like this:
+ *
+ *     void handle_list_offsets(struct request *request)
+ *     {
+ *         struct list_offsets_request in;
+ *         if (!request_decoded(request, list_offsets_request_decode(&in, &request->body, &request->arena,
+ *                                                                  request->version)))
+ *             return;
+ *         ...
+ *         struct list_offsets_response reply = { ... };      all memory from request->arena
+ *         request_reply(request, list_offsets_response_encode(&reply, request_reply_begin(request), request->version));
+ *     }
+ *
+ * or it parks: sets request->state and request->cancel, and replies later on the same shard.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+struct request;
+
+struct api {
+    void (*handle)(struct request *request);
+    int16_t key;
+    int16_t first, last; /* versions offered to clients */
+};
+
+/* NULL when the key is unknown or has no handler. */
+const struct api *api_find(int16_t key);
+/* Rows in the order of keys, for ApiVersions. */
+const struct api *api_rows(uint32_t *ret_count);
+
+void handle_produce(struct request *request);
+void handle_fetch(struct request *request);
+void handle_list_offsets(struct request *request);
+void handle_metadata(struct request *request);
+void handle_api_versions(struct request *request);
+void handle_create_topics(struct request *request);
+void handle_delete_topics(struct request *request);
+void handle_init_producer_id(struct request *request);
+void handle_describe_configs(struct request *request);
+void handle_find_coordinator(struct request *request);
+void handle_describe_cluster(struct request *request);
+void handle_describe_topic_partitions(struct request *request);
+
+/* A version of ApiVersions that is not spoken: answered in version 0 with UNSUPPORTED_VERSION. */
+void api_versions_unsupported(struct request *request);
+/* Produce 0 to 2, offered only because old clients compress when they see it: every partition gets UNSUPPORTED_VERSION.
+ */
+void produce_unsupported(struct request *request);

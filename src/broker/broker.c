@@ -1,0 +1,67 @@
+#include "broker/broker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "broker/broker_internal.h"
+#include "broker/controller.h"
+
+struct broker *broker_new(const struct broker_env *env, struct odk_store *store)
+{
+    ASSERT(env->shard < env->shard_count);
+    struct broker *broker = xcalloc(1, sizeof(*broker));
+    broker->env = *env;
+    broker->store = store;
+    producer_ids_init(&broker->producer_ids);
+    list_init(&broker->deletions);
+    fetch_sessions_init(&broker->fetch_sessions, (uint32_t)env->config->max_incremental_fetch_session_cache_slots);
+    if (env->shard == 0)
+        broker->controller = controller_new(broker);
+    return broker;
+}
+
+void broker_free(struct broker *broker)
+{
+    if (!broker)
+        return;
+    controller_free(broker->controller);
+    fetch_sessions_deinit(&broker->fetch_sessions);
+    topics_deinit(broker);
+    free(broker);
+}
+
+void broker_tick(struct broker *broker, uint64_t now_ns, int64_t wall_ms)
+{
+    broker->now_ns = now_ns;
+    broker->wall_ms = wall_ms;
+}
+
+void broker_start(struct broker *broker, void (*done)(void *context, enum odk_err err), void *context)
+{
+    ASSERT(broker->controller);
+    controller_start(broker->controller, done, context);
+}
+
+void broker_post(struct broker *broker, uint32_t shard, struct task *task)
+{
+    if (shard == broker->env.shard)
+        task->run(task, broker);
+    else
+        broker->env.post(broker->env.context, shard, task);
+}
+
+bool broker_advertised(struct request *request, struct odk_str *ret_host, int32_t *ret_port)
+{
+    const struct broker_config *config = request->broker->env.config;
+    struct config_listener listener = { 0 };
+    if (!broker_config_advertised(config, request->peer->listener, &listener))
+        listener.port = odk_addr_host(&request->peer->local, listener.host, sizeof(listener.host));
+    size_t len = strlen(listener.host);
+    char *host = arena_new(&request->arena, char, len);
+    if (!host)
+        return false;
+    memcpy(host, listener.host, len);
+    *ret_host = (struct odk_str){ .data = host, .len = len };
+    *ret_port = listener.port;
+    return true;
+}

@@ -1,0 +1,47 @@
+/*
+ * What the files of src/broker share: the inside of struct broker. Nobody outside the folder includes it.
+ *
+ * now_ns and wall_ms are the time of this turn of the loop; handlers use them and nothing else.
+ */
+#pragma once
+#include "base/diag.h"
+#include "broker/broker.h"
+#include "broker/config.h"
+#include "broker/errors.h"
+#include "broker/fetch_session.h"
+#include "broker/producer_ids.h"
+#include "broker/request.h"
+#include "broker/topics.h"
+
+struct controller;
+
+struct broker {
+    struct broker_env env;
+    struct odk_store *store;
+    uint64_t now_ns;
+    int64_t wall_ms;
+    struct topics topics;
+    struct list deletions; /* topics whose logs are on their way out; see topics.c */
+    struct producer_ids producer_ids;
+    struct fetch_sessions fetch_sessions;
+    struct controller *controller; /* shard 0 only */
+    struct diag_rate malformed_rate;
+    struct diag_rate unsupported_rate;
+    struct diag_rate refused_rate;
+};
+
+/* This node's id; there is one node. */
+static inline int32_t broker_node_id(const struct broker *broker)
+{
+    return broker->env.config->node_id;
+}
+
+/* The leader epoch that Metadata tells and that new batches get. */
+static inline int32_t broker_leader_epoch(const struct broker *broker)
+{
+    return broker->env.identity.leader_epoch;
+}
+
+/* The host and port that this client should use to come back: advertised.listeners, or the address it reached. Text is
+ * in the request's arena; false when that is used up. */
+bool broker_advertised(struct request *request, struct odk_str *ret_host, int32_t *ret_port);

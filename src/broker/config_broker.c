@@ -1,0 +1,134 @@
+/* The broker's half of config.h: values of file, environment and command line, the strongest origin wins. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "base/diag.h"
+#include "broker/config_value.h"
+#include "broker/properties.h"
+
+#define X(field, key, type, fallback, min, max, choices, effect, doc)                                                  \
+    [BROKER_CONFIG_##                                                                                                  \
+        field] = { key, CONFIG_##type, effect, offsetof(struct broker_config, field), fallback, min, max, choices, "", \
+                   doc },
+const struct config_row broker_config_rows[BROKER_CONFIG_COUNT] = {
+#include "broker/broker_config.def"
+};
+#undef X
+
+/* Families of keys that belong to Kafka's plugins and per-listener variants: known, without effect. */
+static const char *const inert_prefixes[] = {
+    "listener.name.", "ssl.",        "sasl.",        "kafka.metrics.", "remote.log.", "rlmm.config.",
+    "rsm.config.",    "controller.", "group.",       "confluent.",     "replica.",    "share.",
+    "log.cleaner.",   "log.flush.",  "transaction.", "metrics.",       "zookeeper.",  "delegation.token.",
+};
+
+enum broker_config_id broker_config_find(struct odk_str key)
+{
+    return (enum broker_config_id)config_row_find(broker_config_rows, BROKER_CONFIG_COUNT, key);
+}
+
+void broker_config_init(struct broker_config *config)
+{
+    *config = (struct broker_config){ 0 };
+    for (uint32_t id = 0; id < BROKER_CONFIG_COUNT; id++)
+        config_value_default(&broker_config_rows[id], config);
+}
+
+void broker_config_deinit(struct broker_config *config)
+{
+    for (uint32_t id = 0; id < BROKER_CONFIG_COUNT; id++) {
+        free(config->set[id]);
+        config->set[id] = NULL;
+    }
+}
+
+static bool key_has_inert_prefix(struct odk_str key)
+{
+    for (uint32_t i = 0; i < countof(inert_prefixes); i++) {
+        size_t len = strlen(inert_prefixes[i]);
+        if (key.len > len && memcmp(key.data, inert_prefixes[i], len) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void say_unknown(struct odk_str key, const struct odk_diag *sink)
+{
+    char shown[128];
+    diag_escape(shown, sizeof(shown), key);
+    if (key_has_inert_prefix(key))
+        DIAG_INFO(sink, "%s: accepted, no effect", shown);
+    else
+        DIAG_WARN(sink, "%s: unknown setting, ignored", shown);
+}
+
+static void say_inert(struct broker_config *config, enum broker_config_id id, const struct odk_diag *sink)
+{
+    uint64_t bit = UINT64_C(1) << (id % 64);
+    if (broker_config_rows[id].effect == CONFIG_ACTS || (config->inert_said[id / 64] & bit))
+        return;
+    config->inert_said[id / 64] |= bit;
+    DIAG_INFO(sink, "%s: accepted, no effect", broker_config_rows[id].key);
+}
+
+/* node.id has an older name. */
+static void settle_node_id(struct broker_config *config)
+{
+    if (!config->set[BROKER_CONFIG_node_id] && config->set[BROKER_CONFIG_broker_id] && config->broker_id >= 0)
+        config->node_id = config->broker_id;
+}
+
+enum odk_err broker_config_set(struct broker_config *config, struct odk_str key, struct odk_str value,
+                               enum config_origin origin, const struct odk_diag *sink, struct config_why *ret_why)
+{
+    enum broker_config_id id = broker_config_find(key);
+    if (id == BROKER_CONFIG_COUNT) {
+        say_unknown(key, sink);
+        return ODK_OK;
+    }
+    if (origin < config->origin[id])
+        return ODK_OK;
+    const struct config_row *row = &broker_config_rows[id];
+    char *text = config_text_copy(value);
+    if (!text) {
+        (void)snprintf(ret_why->text, sizeof(ret_why->text), "%s: the value is longer than %u bytes or has a NUL",
+                       row->key, CONFIG_VALUE_BYTES_MAX);
+        return ODK_ERR_INVALID;
+    }
+    enum odk_err err = config_value_parse(row, text, config, ret_why);
+    if (err != ODK_OK) {
+        free(text);
+        return err;
+    }
+    free(config->set[id]);
+    config->set[id] = text;
+    config->origin[id] = (uint8_t)origin;
+    say_inert(config, id, sink);
+    settle_node_id(config);
+    return ODK_OK;
+}
+
+enum odk_err broker_config_load(struct broker_config *config, struct odk_str text, enum config_origin origin,
+                                const struct odk_diag *sink, struct config_why *ret_why)
+{
+    struct properties properties = properties_init(text);
+    struct property property;
+    while (properties_next(&properties, &property)) {
+        struct config_why why;
+        enum odk_err err = broker_config_set(config, property.key, property.value, origin, sink, &why);
+        if (err != ODK_OK) {
+            (void)snprintf(ret_why->text, sizeof(ret_why->text), "line %u: %.400s", property.line, why.text);
+            properties_deinit(&properties);
+            return err;
+        }
+    }
+    uint32_t bad_line = properties.bad_line;
+    properties_deinit(&properties);
+    if (bad_line == 0)
+        return ODK_OK;
+    (void)snprintf(ret_why->text, sizeof(ret_why->text), "line %u: a \\u must be followed by four hexadecimal digits",
+                   bad_line);
+    return ODK_ERR_INVALID;
+}

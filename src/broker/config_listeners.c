@@ -1,0 +1,192 @@
+/* Listener texts of config.h, and what must hold between several settings. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "base/diag.h"
+#include "broker/config_value.h"
+
+static enum odk_err refuse(struct odk_str item, const char *reason, struct config_why *ret_why)
+{
+    char shown[160];
+    (void)snprintf(ret_why->text, sizeof(ret_why->text), "listener \"%s\": %s", diag_escape(shown, sizeof(shown), item),
+                   reason);
+    return ODK_ERR_INVALID;
+}
+
+static bool text_put(char *dst, size_t len, struct odk_str text)
+{
+    if (text.len >= len)
+        return false;
+    if (text.len > 0)
+        memcpy(dst, text.data, text.len);
+    dst[text.len] = '\0';
+    return true;
+}
+
+static bool port_parse(struct odk_str text, uint16_t *ret)
+{
+    uint32_t port = 0;
+    if (text.len == 0 || text.len > 5)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return false;
+        port = port * 10 + (uint32_t)(text.data[i] - '0');
+    }
+    *ret = (uint16_t)port;
+    return port <= UINT16_MAX;
+}
+
+static struct odk_str part(struct odk_str text, size_t begin, size_t end)
+{
+    return (struct odk_str){ .data = text.data + begin, .len = end - begin };
+}
+
+static size_t find_last(struct odk_str text, char c)
+{
+    for (size_t i = text.len; i > 0; i--) {
+        if (text.data[i - 1] == c)
+            return i - 1;
+    }
+    return text.len;
+}
+
+static enum odk_err listener_parse(struct odk_str item, struct config_listener *ret, struct config_why *ret_why)
+{
+    const char *mark = item.len >= 3 ? memmem(item.data, item.len, "://", 3) : NULL;
+    if (!mark || mark == item.data)
+        return refuse(item, "must be NAME://HOST:PORT", ret_why);
+    size_t name_len = (size_t)(mark - item.data);
+    struct odk_str address = part(item, name_len + 3, item.len);
+    size_t colon = find_last(address, ':');
+    if (colon == address.len)
+        return refuse(item, "has no port", ret_why);
+    struct odk_str host = part(address, 0, colon);
+    if (host.len >= 2 && host.data[0] == '[' && host.data[host.len - 1] == ']')
+        host = part(host, 1, host.len - 1);
+    else if (host.len > 0 && memchr(host.data, ':', host.len))
+        return refuse(item, "an IPv6 address must stand in brackets", ret_why);
+    if (!port_parse(part(address, colon + 1, address.len), &ret->port))
+        return refuse(item, "the port must be a number from 0 to 65535", ret_why);
+    if (!text_put(ret->name, sizeof(ret->name), part(item, 0, name_len)) ||
+        !text_put(ret->host, sizeof(ret->host), host))
+        return refuse(item, "name or host is too long", ret_why);
+    return ODK_OK;
+}
+
+enum odk_err config_listeners_parse(const char *text, struct config_listener ret[LISTENERS_MAX], uint32_t *ret_count,
+                                    struct config_why *ret_why)
+{
+    struct odk_str rest = odk_str_from(text ? text : ""), item;
+    uint32_t count = 0;
+    while (config_list_next(&rest, &item)) {
+        if (count == LISTENERS_MAX) {
+            (void)snprintf(ret_why->text, sizeof(ret_why->text), "more than %u listeners", LISTENERS_MAX);
+            return ODK_ERR_LIMIT;
+        }
+        enum odk_err err = listener_parse(item, &ret[count], ret_why);
+        if (err != ODK_OK)
+            return err;
+        count++;
+    }
+    *ret_count = count;
+    return ODK_OK;
+}
+
+static bool list_has(const char *list, const char *name)
+{
+    struct odk_str rest = odk_str_from(list ? list : ""), item;
+    while (config_list_next(&rest, &item)) {
+        if (odk_str_eq(item, odk_str_from(name)))
+            return true;
+    }
+    return false;
+}
+
+enum odk_err broker_config_listeners(const struct broker_config *config, struct config_listener ret[LISTENERS_MAX],
+                                     uint32_t *ret_count, struct config_why *ret_why)
+{
+    uint32_t count = 0, kept = 0;
+    enum odk_err err = config_listeners_parse(config->listeners, ret, &count, ret_why);
+    if (err != ODK_OK)
+        return err;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!list_has(config->controller_listener_names, ret[i].name))
+            ret[kept++] = ret[i];
+    }
+    *ret_count = kept;
+    return ODK_OK;
+}
+
+bool broker_config_advertised(const struct broker_config *config, const char *listener, struct config_listener *ret)
+{
+    struct config_listener all[LISTENERS_MAX];
+    struct config_why why;
+    uint32_t count = 0;
+    if (!config->advertised_listeners || !listener ||
+        config_listeners_parse(config->advertised_listeners, all, &count, &why) != ODK_OK)
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        if (strcasecmp(all[i].name, listener) == 0) {
+            *ret = all[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The protocol that a listener name stands for: its entry in the map, else the name itself. */
+static struct odk_str protocol_of(const struct broker_config *config, const char *name)
+{
+    struct odk_str rest = odk_str_from(config->listener_security_protocol_map), item;
+    size_t name_len = strlen(name);
+    while (config_list_next(&rest, &item)) {
+        if (item.len > name_len && item.data[name_len] == ':' && strncasecmp(item.data, name, name_len) == 0)
+            return part(item, name_len + 1, item.len);
+    }
+    return odk_str_from(name);
+}
+
+static enum odk_err check_protocols(const struct broker_config *config, const struct config_listener *listeners,
+                                    uint32_t count, struct config_why *ret_why)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct odk_str protocol = protocol_of(config, listeners[i].name);
+        if (!odk_str_eq(protocol, ODK_STR("PLAINTEXT"))) {
+            (void)snprintf(ret_why->text, sizeof(ret_why->text),
+                           "listeners: %s stands for the protocol %.*s; only PLAINTEXT is served", listeners[i].name,
+                           ODK_STR_FMT(protocol));
+            return ODK_ERR_UNSUPPORTED;
+        }
+    }
+    return ODK_OK;
+}
+
+static void warn_dangers(const struct broker_config *config, const struct odk_diag *sink)
+{
+    if (config->authorizer_class_name[0] != '\0')
+        DIAG_WARN(sink, "authorizer.class.name: rules are not enforced; everybody who can connect may do everything");
+    if (config->log_dirs && strchr(config->log_dirs, ','))
+        DIAG_WARN(sink, "log.dirs: only the first folder is used");
+}
+
+enum odk_err broker_config_check(const struct broker_config *config, const struct odk_diag *sink,
+                                 struct config_why *ret_why)
+{
+    struct config_listener listeners[LISTENERS_MAX];
+    uint32_t count = 0;
+    enum odk_err err = broker_config_listeners(config, listeners, &count, ret_why);
+    if (err == ODK_OK && count == 0) {
+        (void)snprintf(ret_why->text, sizeof(ret_why->text), "listeners: there is none for clients");
+        err = ODK_ERR_INVALID;
+    }
+    if (err == ODK_OK)
+        err = check_protocols(config, listeners, count, ret_why);
+    if (err == ODK_OK)
+        err = config_listeners_parse(config->advertised_listeners, listeners, &count, ret_why);
+    if (err == ODK_OK)
+        warn_dangers(config, sink);
+    return err;
+}

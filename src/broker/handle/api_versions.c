@@ -1,0 +1,103 @@
+/* ApiVersions: the table of api.c, and the features that are on. Source: KIP-35, KIP-511, KIP-584, KIP-1242 (v5). */
+#include "base/uuid.h"
+#include "broker/api.h"
+#include "broker/broker_internal.h"
+#include "wire/messages.h"
+
+/* metadata.version says which generation of Kafka's cluster metadata a broker is at; tools show it. Level 25 is 4.0,
+ * whose client-visible part this broker follows. No other feature (transactions, newer groups, shares) is on. */
+#define METADATA_VERSION_NAME "metadata.version"
+#define METADATA_VERSION_MIN  7
+#define METADATA_VERSION      25
+
+/* Letters and digits at both ends, also '-' and '.' between. */
+static bool software_text_ok(struct odk_str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.data[i];
+        bool alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        bool inner = i > 0 && i + 1 < text.len && (c == '-' || c == '.');
+        if (!alnum && !inner)
+            return false;
+    }
+    return text.len > 0;
+}
+
+/* A client that asks for a certain node of a certain cluster must have reached it. */
+static enum kafka_error identity_check(const struct broker *broker, const struct api_versions_request *in)
+{
+    if (!in->cluster_id.data && in->node_id == -1)
+        return KAFKA_NONE;
+    if (!in->cluster_id.data || in->node_id == -1)
+        return KAFKA_INVALID_REQUEST;
+    char own[UUID_TEXT_LEN + 1];
+    uuid_print(broker->env.identity.cluster_id, own);
+    bool same = odk_str_eq(in->cluster_id, odk_str_from(own)) && in->node_id == broker_node_id(broker);
+    return same ? KAFKA_NONE : KAFKA_REBOOTSTRAP_REQUIRED;
+}
+
+static enum kafka_error request_check(const struct request *request, const struct api_versions_request *in)
+{
+    if (request->version >= 3 &&
+        (!software_text_ok(in->client_software_name) || !software_text_ok(in->client_software_version)))
+        return KAFKA_INVALID_REQUEST;
+    return request->version >= 5 ? identity_check(request->broker, in) : KAFKA_NONE;
+}
+
+static bool keys_fill(struct request *request, struct api_versions_response *reply)
+{
+    uint32_t count;
+    const struct api *rows = api_rows(&count);
+    reply->api_keys = arena_new(&request->arena, struct api_versions_response_api, count);
+    if (!reply->api_keys)
+        return false;
+    reply->api_keys_count = (int32_t)count;
+    for (uint32_t i = 0; i < count; i++)
+        reply->api_keys[i] = (struct api_versions_response_api){ .api_key = rows[i].key,
+                                                                 .min_version = rows[i].first,
+                                                                 .max_version = rows[i].last };
+    return true;
+}
+
+void handle_api_versions(struct request *request)
+{
+    struct api_versions_request in;
+    if (!request_decoded(request, api_versions_request_decode(&in, &request->body, &request->arena, request->version)))
+        return;
+    struct api_versions_response_supported_feature supported = { .name = ODK_STR(METADATA_VERSION_NAME),
+                                                                 .min_version = METADATA_VERSION_MIN,
+                                                                 .max_version = METADATA_VERSION };
+    struct api_versions_response_finalized_feature finalized = {
+        .name = ODK_STR(METADATA_VERSION_NAME),
+        .max_version_level = METADATA_VERSION,
+        .min_version_level = METADATA_VERSION,
+    };
+    struct api_versions_response reply;
+    api_versions_response_init(&reply);
+    reply.error_code = (int16_t)request_check(request, &in);
+    if (reply.error_code == KAFKA_NONE) {
+        if (!keys_fill(request, &reply)) {
+            request_too_large(request);
+            return;
+        }
+        reply.supported_features = &supported;
+        reply.supported_features_count = 1;
+        reply.finalized_features_epoch = 0;
+        reply.finalized_features = &finalized;
+        reply.finalized_features_count = 1;
+    }
+    request_reply(request, api_versions_response_encode(&reply, request_reply_begin(request), request->version));
+}
+
+void api_versions_unsupported(struct request *request)
+{
+    const struct api *own = api_find(WIRE_KEY_API_VERSIONS);
+    struct api_versions_response_api key = { .api_key = own->key, .min_version = own->first, .max_version = own->last };
+    struct api_versions_response reply;
+    api_versions_response_init(&reply);
+    reply.error_code = KAFKA_UNSUPPORTED_VERSION;
+    reply.api_keys = &key;
+    reply.api_keys_count = 1;
+    request->version = 0;
+    request_reply(request, api_versions_response_encode(&reply, request_reply_begin(request), 0));
+}

@@ -1,0 +1,309 @@
+/*
+ * ListOffsets: which offset belongs to a time or to a named place. Source: protocol guide; KIP-79, KIP-320, KIP-734.
+ *
+ * Each shard that owns some of the partitions gets one leg, fills in their answers (a search by time may wait for the
+ * device) and sends the leg home; the last one home makes the reply. Nothing is parked, so nothing can be cancelled.
+ */
+#include "broker/api.h"
+#include "broker/broker_internal.h"
+
+enum place {
+    PLACE_LATEST = -1,
+    PLACE_EARLIEST = -2,
+    PLACE_MAX_TIMESTAMP = -3,
+    PLACE_EARLIEST_LOCAL = -4,
+    PLACE_LATEST_TIERED = -5,
+    PLACE_EARLIEST_PENDING_UPLOAD = -6,
+};
+
+struct list_leg;
+
+struct list_part {
+    struct odk_find_time find;
+    struct list_part *next; /* in its leg */
+    struct list_leg *leg;
+    struct odk_log *log;
+    struct odk_uuid topic_id;
+    const struct list_offsets_request_partition *asked;
+    struct list_offsets_response_partition *answer;
+};
+
+struct list_leg {
+    struct task task;
+    struct list_offsets *list;
+    struct broker *at;
+    struct list_part *first;
+    struct list_part *last;
+    uint32_t pending; /* searches that wait for the device */
+    bool walking;
+};
+
+struct list_offsets {
+    struct request *request;
+    struct list_offsets_request in;
+    struct list_offsets_response reply;
+    struct list_part *parts;
+    struct list_leg *by_shard;
+    uint32_t *seen; /* open hash table: part index + 1, 0 = free */
+    uint32_t seen_mask;
+    uint32_t part_count;
+    uint32_t away; /* legs that are not home */
+};
+
+static void leg_run(struct task *task, struct broker *at);
+static void leg_on_home(struct task *task, struct broker *home);
+
+/* -- home -----------------------------------------------------------------------------------------------------------
+ */
+
+static int16_t place_first_version(int64_t timestamp)
+{
+    switch (timestamp) {
+    case PLACE_LATEST:
+    case PLACE_EARLIEST: return 0;
+    case PLACE_MAX_TIMESTAMP: return 7;
+    case PLACE_EARLIEST_LOCAL: return 8;
+    case PLACE_LATEST_TIERED: return 9;
+    case PLACE_EARLIEST_PENDING_UPLOAD: return 11;
+    default: return timestamp >= 0 ? 0 : INT16_MAX;
+    }
+}
+
+static bool memory_take(struct list_offsets *list)
+{
+    struct arena *arena = &list->request->arena;
+    const struct list_offsets_request *in = &list->in;
+    for (int32_t t = 0; t < in->topics_count; t++)
+        list->part_count += (uint32_t)in->topics[t].partitions_count;
+    uint32_t slots = 4;
+    while (slots < 2 * list->part_count)
+        slots *= 2;
+    list->seen_mask = slots - 1;
+    list->seen = arena_new(arena, uint32_t, slots);
+    list->parts = arena_new(arena, struct list_part, list->part_count);
+    list->by_shard = arena_new(arena, struct list_leg, list->request->broker->env.shard_count);
+    list->reply.topics = arena_new(arena, struct list_offsets_response_topic, (size_t)in->topics_count);
+    return list->seen && list->parts && list->by_shard && list->reply.topics;
+}
+
+/* The part before this one that asks for the same partition, or NULL; remembers this one. */
+static struct list_part *duplicate_of(struct list_offsets *list, struct list_part *part)
+{
+    uint32_t hash = (uint32_t)part->asked->partition_index * 0x9E3779B1u;
+    for (size_t i = 0; i < sizeof(part->topic_id.b); i++)
+        hash = (hash ^ part->topic_id.b[i]) * 0x01000193u;
+    for (uint32_t slot = hash & list->seen_mask;; slot = (slot + 1) & list->seen_mask) {
+        if (list->seen[slot] == 0) {
+            list->seen[slot] = (uint32_t)(part - list->parts) + 1;
+            return NULL;
+        }
+        struct list_part *other = &list->parts[list->seen[slot] - 1];
+        if (other->asked->partition_index == part->asked->partition_index &&
+            odk_uuid_eq(other->topic_id, part->topic_id))
+            return other;
+    }
+}
+
+static void leg_add(struct list_leg *leg, struct list_part *part)
+{
+    part->leg = leg;
+    if (leg->last)
+        leg->last->next = part;
+    else
+        leg->first = part;
+    leg->last = part;
+}
+
+static void part_place(struct list_offsets *list, struct list_part *part, struct odk_str name)
+{
+    struct topic *topic = topics_by_name(&list->request->broker->topics, name);
+    struct partition *partition = topic ? topic_partition(topic, part->asked->partition_index) : NULL;
+    if (!partition) {
+        part->answer->error_code = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+        return;
+    }
+    part->topic_id = topic->id;
+    struct list_part *other = duplicate_of(list, part);
+    if (other) {
+        other->answer->error_code = KAFKA_INVALID_REQUEST;
+        part->answer->error_code = KAFKA_INVALID_REQUEST;
+        return;
+    }
+    if (list->request->version < place_first_version(part->asked->timestamp)) {
+        part->answer->error_code = KAFKA_UNSUPPORTED_VERSION;
+        return;
+    }
+    leg_add(&list->by_shard[partition->shard], part);
+}
+
+static bool plan(struct list_offsets *list)
+{
+    struct list_part *part = list->parts;
+    for (int32_t t = 0; t < list->in.topics_count; t++) {
+        const struct list_offsets_request_topic *topic = &list->in.topics[t];
+        struct list_offsets_response_topic *out = &list->reply.topics[list->reply.topics_count++];
+        size_t count = (size_t)topic->partitions_count;
+        out->name = topic->name;
+        out->partitions = arena_new(&list->request->arena, struct list_offsets_response_partition, count);
+        out->partitions_count = topic->partitions_count;
+        if (!out->partitions)
+            return false;
+        for (int32_t p = 0; p < topic->partitions_count; p++, part++) {
+            part->asked = &topic->partitions[p];
+            part->answer = &out->partitions[p];
+            list_offsets_response_partition_init(part->answer);
+            part->answer->partition_index = part->asked->partition_index;
+            part_place(list, part, topic->name);
+        }
+    }
+    return true;
+}
+
+static void reply_check(struct list_offsets *list)
+{
+    struct request *request = list->request;
+    if (list->away > 0)
+        return;
+    request_reply(request, list_offsets_response_encode(&list->reply, request_reply_begin(request), request->version));
+}
+
+static void leg_on_home(struct task *task, struct broker *home)
+{
+    (void)home;
+    struct list_offsets *list = container_of(task, struct list_leg, task)->list;
+    ASSERT(list->away > 0);
+    list->away--;
+    reply_check(list);
+}
+
+void handle_list_offsets(struct request *request)
+{
+    struct list_offsets *list = arena_new(&request->arena, struct list_offsets, 1);
+    if (!list) {
+        request_too_large(request);
+        return;
+    }
+    list->request = request;
+    if (!request_decoded(request,
+                         list_offsets_request_decode(&list->in, &request->body, &request->arena, request->version)))
+        return;
+    if (!memory_take(list) || !plan(list)) {
+        request_too_large(request);
+        return;
+    }
+    list->away = 1; /* legs that are home at once must not end the request */
+    for (uint32_t shard = 0; shard < request->broker->env.shard_count; shard++) {
+        struct list_leg *leg = &list->by_shard[shard];
+        if (!leg->first)
+            continue;
+        leg->list = list;
+        leg->task.run = leg_run;
+        list->away++;
+        broker_post(request->broker, shard, &leg->task);
+    }
+    list->away--;
+    reply_check(list);
+}
+
+/* -- owner ----------------------------------------------------------------------------------------------------------
+ */
+
+static void leg_return(struct list_leg *leg)
+{
+    leg->task.run = leg_on_home;
+    broker_post(leg->at, leg->list->request->broker->env.shard, &leg->task);
+}
+
+static void answer_set(struct list_part *part, int64_t offset, int64_t timestamp, int32_t epoch)
+{
+    part->answer->offset = offset;
+    part->answer->timestamp = timestamp;
+    part->answer->leader_epoch = epoch;
+}
+
+static void find_account(struct list_part *part, enum odk_err err)
+{
+    if (err == ODK_ERR_CLOSED)
+        part->answer->error_code = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+    else if (err != ODK_OK)
+        part->answer->error_code = (int16_t)kafka_error_of(err);
+    else if (part->find.ret_offset >= 0)
+        answer_set(part, part->find.ret_offset, part->find.ret_timestamp,
+                   odk_log_epoch_of(part->log, part->find.ret_offset));
+}
+
+static void part_on_found(struct odk_find_time *find, enum odk_err err)
+{
+    struct list_part *part = container_of(find, struct list_part, find);
+    struct list_leg *leg = part->leg;
+    ASSERT(leg->pending > 0);
+    leg->pending--;
+    find_account(part, err);
+    if (leg->pending == 0 && !leg->walking)
+        leg_return(leg);
+}
+
+static void part_find(struct list_part *part)
+{
+    part->find.timestamp = MAX(part->asked->timestamp, 0);
+    part->find.max = part->asked->timestamp == PLACE_MAX_TIMESTAMP;
+    part->find.done = part_on_found;
+    enum odk_err err = odk_log_find_time(part->log, &part->find);
+    if (err == ODK_ERR_PENDING)
+        part->leg->pending++;
+    else
+        find_account(part, err);
+}
+
+static int16_t part_check(const struct list_part *part, const struct partition *partition, struct broker *at)
+{
+    int32_t asked = part->asked->current_leader_epoch;
+    int32_t known = broker_leader_epoch(at);
+    if (!partition)
+        return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+    ASSERT(partition->shard == at->env.shard);
+    if (asked >= 0 && asked != known)
+        return asked < known ? KAFKA_FENCED_LEADER_EPOCH : KAFKA_UNKNOWN_LEADER_EPOCH;
+    return partition->log ? KAFKA_NONE : (int16_t)kafka_error_of(partition->fault);
+}
+
+static void part_answer(struct list_part *part, struct broker *at)
+{
+    struct topic *topic = topics_by_id(&at->topics, part->topic_id);
+    struct partition *partition = topic ? topic_partition(topic, part->asked->partition_index) : NULL;
+    if (part->answer->error_code != KAFKA_NONE)
+        return; /* its duplicate was found later */
+    part->answer->error_code = part_check(part, partition, at);
+    if (part->answer->error_code != KAFKA_NONE)
+        return;
+    struct odk_log *log = partition->log;
+    part->log = log;
+    if (odk_log_end_offset(log) < 0 || odk_log_start_offset(log) < 0) {
+        part->answer->error_code = KAFKA_KAFKA_STORAGE_ERROR;
+        return;
+    }
+    switch (part->asked->timestamp) {
+    case PLACE_LATEST: /* nothing is ever open: the last stable offset is the end */
+        answer_set(part, odk_log_end_offset(log), -1, odk_log_epoch(log));
+        break;
+    case PLACE_EARLIEST:
+    case PLACE_EARLIEST_LOCAL:
+        answer_set(part, odk_log_start_offset(log), -1, odk_log_epoch_of(log, odk_log_start_offset(log)));
+        break;
+    case PLACE_LATEST_TIERED:
+    case PLACE_EARLIEST_PENDING_UPLOAD: break; /* no other tier: there is no such offset */
+    default: part_find(part); break;
+    }
+}
+
+static void leg_run(struct task *task, struct broker *at)
+{
+    struct list_leg *leg = container_of(task, struct list_leg, task);
+    leg->at = at;
+    leg->walking = true;
+    for (struct list_part *part = leg->first; part; part = part->next)
+        part_answer(part, at);
+    leg->walking = false;
+    if (leg->pending == 0)
+        leg_return(leg);
+}

@@ -1,0 +1,86 @@
+#include "client/table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "base/diag.h"
+
+void table_init(struct table *table, const char *const *heads, size_t columns)
+{
+    ASSERT(columns > 0);
+    *table = (struct table){ .heads = heads, .columns = columns };
+}
+
+static void cell_add(struct table *table, char *text, bool number)
+{
+    if (table->count == table->capacity) {
+        table->capacity = table->capacity ? table->capacity * 2 : 64;
+        table->cells = xrealloc(table->cells, table->capacity * sizeof(*table->cells));
+    }
+    table->cells[table->count++] = (struct table_cell){ .text = text, .number = number };
+}
+
+void table_str(struct table *table, struct odk_str text)
+{
+    size_t room = text.len * 4 + 8; /* every byte may become \xNN */
+    char *escaped = xcalloc(1, room);
+    cell_add(table, diag_escape(escaped, room, text), false);
+}
+
+void table_text(struct table *table, const char *text)
+{
+    table_str(table, odk_str_from(text));
+}
+
+void table_int(struct table *table, int64_t value)
+{
+    char digits[24];
+    int len = snprintf(digits, sizeof(digits), "%lld", (long long)value);
+    cell_add(table, xstrndup(digits, (size_t)len), true);
+}
+
+void table_int_or_dash(struct table *table, int64_t value)
+{
+    if (value < 0)
+        cell_add(table, xstrndup("-", 1), true);
+    else
+        table_int(table, value);
+}
+
+static size_t column_width(const struct table *table, size_t column, size_t width)
+{
+    for (size_t i = column; i < table->count; i += table->columns)
+        width = MAX(width, strlen(table->cells[i].text));
+    return width;
+}
+
+static void cell_print(FILE *to, const char *text, size_t width, bool right, bool last)
+{
+    if (right)
+        (void)fprintf(to, "%*s%s", (int)width, text, last ? "\n" : "  ");
+    else if (last)
+        (void)fprintf(to, "%s\n", text);
+    else
+        (void)fprintf(to, "%-*s  ", (int)width, text);
+}
+
+void table_print(struct table *table, FILE *to, enum table_heads heads)
+{
+    ASSERT(table->count % table->columns == 0);
+    size_t *widths = xcalloc(table->columns, sizeof(*widths));
+    for (size_t c = 0; c < table->columns; c++)
+        widths[c] = column_width(table, c, heads == TABLE_HEADS ? strlen(table->heads[c]) : 0);
+    for (size_t c = 0; heads == TABLE_HEADS && c < table->columns; c++) {
+        bool number = table->count > c && table->cells[c].number;
+        cell_print(to, table->heads[c], widths[c], number, c + 1 == table->columns);
+    }
+    for (size_t i = 0; i < table->count; i++) {
+        size_t c = i % table->columns;
+        cell_print(to, table->cells[i].text, widths[c], table->cells[i].number, c + 1 == table->columns);
+        free(table->cells[i].text);
+    }
+    free(widths);
+    free(table->cells);
+    *table = (struct table){ 0 };
+}

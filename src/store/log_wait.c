@@ -1,0 +1,84 @@
+/* Reads and searches that cannot go on at once: for pages of a mapping, or for a spill of the log. */
+#include "store/log.h"
+
+#include <stdlib.h>
+
+#include "base/diag.h"
+#include "store/store.h"
+
+struct log_wait {
+    struct odk_io_op op;
+    struct list link; /* in store.waits */
+    struct odk_log *log;
+    struct file_map *map; /* pinned while being brought in; NULL: waits for a spill */
+    log_resume *resume;
+    void *object;
+};
+
+static void wait_end(struct log_wait *wait, enum odk_err err)
+{
+    struct odk_log *log = wait->log;
+    log_resume *resume = wait->resume;
+    void *object = wait->object;
+    list_remove(&wait->link);
+    if (wait->map)
+        file_map_unpin(&log->store->files, wait->map);
+    free(wait);
+    resume(log, object, log->deleted ? ODK_ERR_CLOSED : err);
+    log_unhold(log);
+}
+
+static void wait_on_present(struct odk_io_op *op, int32_t result)
+{
+    struct log_wait *wait = container_of(op, struct log_wait, op);
+    if (result < 0)
+        DIAG_ERROR(wait->log->store->diag, "%s/%s: a range cannot be read from the device: %s", wait->log->store->dir,
+                   wait->log->name, strerror(-result));
+    wait_end(wait, result < 0 ? odk_err_from_errno(result) : ODK_OK);
+}
+
+void log_wait(struct odk_log *log, const struct absent *absent, log_resume *resume, void *object)
+{
+    struct odk_store *store = log->store;
+    struct log_wait *wait = xcalloc(1, sizeof(*wait));
+    wait->op.done = wait_on_present;
+    wait->log = log;
+    wait->resume = resume;
+    wait->object = object;
+    log_hold(log);
+    list_push_back(&store->waits, &wait->link);
+    if (!absent) {
+        spill_request(log, true);
+        return;
+    }
+    wait->map = absent->map;
+    file_map_pin(&store->files, wait->map);
+    store->io->ops->prefault(store->io, &wait->op, absent->data, absent->len);
+}
+
+void log_wait_on_spilled(struct odk_log *log)
+{
+    struct list ready; /* trying again may make new waits: these only */
+    list_init(&ready);
+    list_each(node, &log->store->waits) {
+        const struct log_wait *wait = list_entry(node, struct log_wait, link);
+        if (wait->log == log && !wait->map) {
+            list_remove(node);
+            list_push_back(&ready, node);
+        }
+    }
+    enum odk_err err = log->err;
+    for (struct list *node = list_pop_front(&ready); node; node = list_pop_front(&ready))
+        wait_end(list_entry(node, struct log_wait, link), err);
+}
+
+void log_wait_abandon(struct odk_store *store)
+{
+    list_each(node, &store->waits) {
+        struct log_wait *wait = list_entry(node, struct log_wait, link);
+        if (wait->map)
+            file_map_unpin(&store->files, wait->map);
+        list_remove(&wait->link);
+        free(wait);
+    }
+}

@@ -1,0 +1,73 @@
+// kafkajs 2.2.4 as a producer and administrator. Reads one JSON command from standard input and prints one
+// JSON answer; test_kafkajs.py compares. Consumers of kafkajs need groups, so reading back is done elsewhere.
+'use strict';
+const fs = require('fs');
+const path = require('path');
+const modules = path.join(__dirname, '..', '..', '..', 'build-node', 'node_modules');
+const { Kafka, CompressionTypes, ConfigResourceTypes, logLevel } = require(path.join(modules, 'kafkajs'));
+
+const request = JSON.parse(fs.readFileSync(0, 'utf8'));
+const kafka = new Kafka({
+  clientId: 'e2e',
+  brokers: [request.bootstrap],
+  logLevel: logLevel.ERROR,
+  retry: { retries: 3 },
+});
+
+async function withClient(client, work) {
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.disconnect();
+  }
+}
+
+const commands = {
+  produce: ({ topic, messages, acks, gzip, idempotent }) =>
+    withClient(kafka.producer({ idempotent, maxInFlightRequests: 1, allowAutoTopicCreation: false }), (producer) =>
+      producer.send({ topic, messages, acks, compression: gzip ? CompressionTypes.GZIP : CompressionTypes.None })),
+
+  admin: ({ topic }) =>
+    withClient(kafka.admin(), async (admin) => {
+      const answer = {};
+      const topics = [{ topic, numPartitions: 2, configEntries: [{ name: 'retention.ms', value: '54321' }] }];
+      answer.created = await admin.createTopics({ topics, waitForLeaders: true });
+      answer.createdAgain = await admin.createTopics({ topics });
+      answer.listed = (await admin.listTopics()).includes(topic);
+      answer.metadata = await admin.fetchTopicMetadata({ topics: [topic] });
+      answer.cluster = await admin.describeCluster();
+      answer.configs = await admin.describeConfigs({
+        includeSynonyms: false,
+        resources: [{ type: ConfigResourceTypes.TOPIC, name: topic }],
+      });
+      answer.offsets = await admin.fetchTopicOffsets(topic);
+      return answer;
+    }),
+
+  addPartitions: ({ topic, count }) =>
+    withClient(kafka.admin(), async (admin) => {
+      await admin.createPartitions({ topicPartitions: [{ topic, count }] });
+      return admin.fetchTopicOffsets(topic);
+    }),
+
+  offsets: ({ topic, timestamp }) =>
+    withClient(kafka.admin(), async (admin) => ({
+      ends: await admin.fetchTopicOffsets(topic),
+      atTime: await admin.fetchTopicOffsetsByTimestamp(topic, timestamp),
+    })),
+
+  remove: ({ topic }) =>
+    withClient(kafka.admin(), async (admin) => {
+      await admin.deleteTopics({ topics: [topic] });
+      return { listed: (await admin.listTopics()).includes(topic) };
+    }),
+};
+
+commands[request.command](request).then(
+  (answer) => process.stdout.write(JSON.stringify(answer === undefined ? null : answer)),
+  (error) => {
+    process.stderr.write(`${error.stack}\n`);
+    process.exitCode = 1;
+  },
+);

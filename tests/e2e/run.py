@@ -1,0 +1,206 @@
+#!/usr/bin/python3
+"""Runs the end-to-end tests.
+
+    tests/e2e/run.py [--io uring,epoll] [FILTER]...     starts build/tools/odradek, once per backend
+    tests/e2e/run.py --target kafka                     the same tests against Apache Kafka
+    tests/e2e/run.py --broker HOST:PORT                 against a server that runs already
+
+FILTER is a part of a test's name, for example `kcat` or `java.console`. Each test runs in a process of its
+own, with a time limit, against a server all tests of one backend share; one line per test, then a summary.
+What a failed test and the server printed follows its line. Exit code 0: everything passed.
+"""
+
+import argparse
+import importlib
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+
+from harness import case as cases
+from harness.jvm import JARS, Jvm
+from harness.target import External, Kafka, Odradek, ROOT, TargetError, file_tail, stable_port
+
+MODULES = sorted(name[:-3] for name in os.listdir(HERE) if name.startswith("test_") and name.endswith(".py"))
+PASSED, FAILED, SKIPPED = "ok", "FAIL", "skip"
+EXIT_FAILED, EXIT_SKIPPED = 1, 77
+
+
+class Runner:
+    def __init__(self, options, work_dir):
+        self.options = options
+        self.work_dir = work_dir
+        self.jvm = Jvm(work_dir)
+        self.counts = {PASSED: 0, FAILED: 0, SKIPPED: 0}
+        self.serial = 0
+
+    def make_target(self, work_dir, overrides, io="auto", port=0):
+        if self.options.broker:
+            return External(self.options.broker)
+        if self.options.target == "kafka":
+            return Kafka(work_dir, overrides, port)
+        return Odradek(self.options.binary, work_dir, io, overrides, port)
+
+    def report(self, status, label, name, seconds, detail=""):
+        self.counts[status] += 1
+        print(f"{status:<4} {label:<6} {name} {seconds:.2f}s", flush=True)
+        if detail:
+            print("".join(f"     | {line}\n" for line in detail.rstrip().splitlines()), end="", flush=True)
+
+    def missing(self, needs):
+        if "files" in needs and self.options.broker and not self.options.data_dir:
+            return "the server's files are out of reach"
+        if "control" in needs and self.options.broker:
+            return "the server is not ours to kill"
+        if "jvm" in needs and not os.path.isdir(JARS):
+            return "Kafka's jars are not installed (tools/install-deps test)"
+        return None
+
+    def run_round(self, io, selected):
+        label = io if self.options.target == "odradek" and not self.options.broker else self.options.target
+        if self.options.broker:
+            label = "extern"
+        round_dir = os.path.join(self.work_dir, label)
+        target = self.make_target(os.path.join(round_dir, "server"), [], io)
+        try:
+            target.start()
+        except (TargetError, OSError) as error:
+            self.report(FAILED, label, "server.starts", 0, str(error))
+            return
+        if self.options.broker:
+            target.data_dir = self.options.data_dir
+        for one in selected:
+            reason = self.missing(one.needs)
+            if reason:
+                self.report(SKIPPED, label, one.name, 0, reason)
+                continue
+            self.run_case(one, target, label, round_dir, io)
+            if not target.alive():
+                self.report(FAILED, label, f"server.survives({one.name})", 0, target.err_tail())
+                target.start()
+        code = target.stop()
+        status = PASSED if code == 0 else FAILED
+        self.report(status, label, "server.stops_cleanly", 0,
+                    "" if code == 0 else f"exit code {code}\n{target.err_tail()}")
+
+    def run_case(self, one, target, label, round_dir, io):
+        self.serial += 1
+        case_dir = os.path.join(round_dir, f"{self.serial:03d}-{one.name}")
+        os.makedirs(case_dir)
+        out_path = os.path.join(case_dir, "output")
+        begin = time.monotonic()
+        pid = os.fork()
+        if pid == 0:
+            self.child(one, target, case_dir, out_path, io)
+        timeout_s = one.timeout_s * self.options.timeout_factor
+        code = wait_child(pid, begin + timeout_s)
+        seconds = time.monotonic() - begin
+        if code is None:
+            os.killpg(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            if "jvm" in one.needs:
+                self.jvm.stop()
+        output = file_tail(out_path, 6000)
+        if code == 0:
+            self.report(PASSED, label, one.name, seconds)
+            shutil.rmtree(case_dir, ignore_errors=True)
+        elif code == EXIT_SKIPPED:
+            self.report(SKIPPED, label, one.name, seconds, output)
+        else:
+            why = f"still running after {timeout_s:.0f} s\n" if code is None else ""
+            if code not in (None, EXIT_FAILED):
+                why = f"ended with wait status {code}\n"
+            server = target.err_tail(2000) if not self.options.broker else ""
+            self.report(FAILED, label, one.name, seconds,
+                        why + output + (f"\nserver said last:\n{server}" if server else ""))
+
+    def child(self, one, target, case_dir, out_path, io):
+        os.setpgid(0, 0)
+        out = os.open(out_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        os.dup2(out, 1)
+        os.dup2(out, 2)
+
+        def make_target(path, overrides):
+            return self.make_target(path, overrides, io, stable_port())
+
+        context = cases.Context(target, case_dir, make_target, self.jvm, self.options)
+        code = 0
+        try:
+            one.function(context)
+        except cases.Skip as reason:
+            print(reason)
+            code = EXIT_SKIPPED
+        except BaseException:
+            traceback.print_exc()
+            code = EXIT_FAILED
+        finally:
+            context.close()
+            sys.stdout.flush()
+            sys.stderr.flush()
+            # Not sys.exit: what clients left running in threads must not hold up the end of the test.
+            os._exit(code)
+
+
+def wait_child(pid, deadline):
+    """Returns the exit code, or None when the deadline came first."""
+    while True:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > deadline:
+            return None
+        time.sleep(0.005)
+
+
+def parse_options(argv):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("filter", nargs="*")
+    parser.add_argument("--target", choices=["odradek", "kafka"], default="odradek")
+    parser.add_argument("--broker", metavar="HOST:PORT")
+    parser.add_argument("--data-dir", help="data directory of the --broker server, for the tests that read its files")
+    parser.add_argument("--binary", default=os.path.join(ROOT, "build", "tools", "odradek"))
+    parser.add_argument("--io", default="uring,epoll", help="backends, one round each (default %(default)s)")
+    parser.add_argument("--timeout-factor", type=float, default=1.0, help="for slow builds")
+    parser.add_argument("--rss-mb", type=int, default=200, help="the server may not have more (default %(default)s)")
+    parser.add_argument("--keep", action="store_true", help="keep the work directory")
+    parser.add_argument("--list", action="store_true")
+    return parser.parse_args(argv)
+
+
+def main(argv, modules=MODULES):
+    options = parse_options(argv)
+    for module in modules:
+        importlib.import_module(module)
+    selected = [one for one in cases.CASES if not options.filter or any(f in one.name for f in options.filter)]
+    if options.list:
+        print("\n".join(one.name for one in selected))
+        return 0
+    ours = options.target == "odradek" and not options.broker
+    if ours and not os.access(options.binary, os.X_OK):
+        print(f"run.py: {options.binary} is missing: build it, or choose with --binary", file=sys.stderr)
+        return 2
+    work_dir = tempfile.mkdtemp(prefix="odradek-e2e-")
+    runner = Runner(options, work_dir)
+    try:
+        for io in options.io.split(",") if ours else ["auto"]:
+            runner.run_round(io, selected)
+    finally:
+        runner.jvm.stop()
+    counts = runner.counts
+    if options.keep or counts[FAILED]:
+        print(f"kept: {work_dir}")
+    else:
+        shutil.rmtree(work_dir, ignore_errors=True)
+    skipped = f", {counts[SKIPPED]} skipped" if counts[SKIPPED] else ""
+    print(f"{counts[PASSED]} passed, {counts[FAILED]} failed{skipped}")
+    return 1 if counts[FAILED] or not counts[PASSED] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,84 @@
+"""kafkajs 2.2.4 on Node: an independent client in JavaScript."""
+
+import json
+import os
+
+from harness.case import case, check, equal
+from harness.clients import create_topic, read_all
+from harness.raw import CREATE_PARTITIONS
+from harness.target import ROOT
+
+SCRIPT = os.path.join(ROOT, "tests", "e2e", "node", "kafkajs.js")
+MODULE = os.path.join(ROOT, "build-node", "node_modules", "kafkajs")
+
+
+def kafkajs(t, command, **arguments):
+    if not os.path.isdir(MODULE):
+        t.skip("kafkajs is not installed (tools/install-deps test)")
+    request = {"bootstrap": t.bootstrap, "command": command, **arguments}
+    out, _, _ = t.run(["node", SCRIPT], stdin=json.dumps(request).encode())
+    return json.loads(out)
+
+
+def produce_case(name, **settings):
+    def keeps_records(t):
+        create_topic(t.bootstrap, t.topic)
+        messages = [{"key": f"k{i % 5}" if i % 4 else None, "value": f"value {i} " * (i % 30),
+                     "headers": {"n": str(i), "empty": ""}, "timestamp": str(1_700_000_000_000 + i), "partition": 0}
+                    for i in range(300)]
+        answer = kafkajs(t, "produce", topic=t.topic, messages=messages, **settings)
+        if settings["acks"] != 0:
+            equal([(a["topicName"], a["partition"], a["errorCode"], a["baseOffset"]) for a in answer],
+                  [(t.topic, 0, 0, "0")], "answer")
+        got = read_all(t.bootstrap, t.topic)
+        equal([(m.key(), m.value(), m.headers(), m.timestamp()[1]) for m in got],
+              [(m["key"] and m["key"].encode(), m["value"].encode(), [("n", m["headers"]["n"].encode()),
+                ("empty", b"")], int(m["timestamp"])) for m in messages], "records")
+    keeps_records.__name__ = f"keeps_records_{name}"
+    return case()(keeps_records)
+
+
+produce_case("acks_all", acks=-1)
+produce_case("acks_1", acks=1)
+produce_case("gzip", acks=-1, gzip=True)
+produce_case("idempotent", acks=-1, idempotent=True)
+
+
+@case()
+def administers(t):
+    answer = kafkajs(t, "admin", topic=t.topic)
+    equal(answer["created"], True, "created")
+    equal(answer["createdAgain"], False, "created again")
+    equal(answer["listed"], True, "listed")
+    (topic,) = answer["metadata"]["topics"]
+    equal((topic["name"], sorted(p["partitionId"] for p in topic["partitions"])), (t.topic, [0, 1]), "metadata")
+    cluster = answer["cluster"]
+    equal([(b["host"], b["port"]) for b in cluster["brokers"]], [(t.target.host, t.target.port)], "brokers")
+    equal(cluster["controller"], cluster["brokers"][0]["nodeId"], "controller")
+    check(cluster["clusterId"], "no cluster id")
+    (resource,) = answer["configs"]["resources"]
+    equal(resource["errorCode"], 0, "describe configs")
+    values = {entry["configName"]: entry["configValue"] for entry in resource["configEntries"]}
+    equal(values["retention.ms"], "54321", "retention.ms")
+    equal(sorted((o["partition"], o["low"], o["high"]) for o in answer["offsets"]),
+          [(0, "0", "0"), (1, "0", "0")], "offsets")
+    equal(kafkajs(t, "remove", topic=t.topic)["listed"], False, "listed after delete")
+
+
+@case()
+def adds_partitions(t):
+    t.need_api(CREATE_PARTITIONS, "CreatePartitions")
+    create_topic(t.bootstrap, t.topic, 2)
+    answer = kafkajs(t, "addPartitions", topic=t.topic, count=3)
+    equal(sorted((o["partition"], o["high"]) for o in answer), [(0, "0"), (1, "0"), (2, "0")], "offsets")
+
+
+@case()
+def fetches_offsets(t):
+    create_topic(t.bootstrap, t.topic)
+    messages = [{"value": f"{i}", "timestamp": str(1_700_000_000_000 + 10 * i)} for i in range(50)]
+    kafkajs(t, "produce", topic=t.topic, messages=messages, acks=-1)
+    answer = kafkajs(t, "offsets", topic=t.topic, timestamp=1_700_000_000_000 + 95)
+    (ends,) = answer["ends"]
+    equal((ends["low"], ends["high"], ends["offset"]), ("0", "50", "50"), "ends")
+    equal([(o["partition"], o["offset"]) for o in answer["atTime"]], [(0, "10")], "offset at a time")

@@ -1,0 +1,272 @@
+/* The admin: topics come and go, all are listed, offsets are looked up. One request at a time. */
+#include "broker_fleet.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/units.h"
+#include "wire/messages.h"
+
+enum { OFFSET_LATEST = -1, OFFSET_EARLIEST = -2, OFFSET_MAX_TIME = -3 };
+
+struct admin {
+    struct actor actor;
+    /* of the request in the air */
+    uint32_t short_name;
+    struct model_topic *doomed;
+    bool doomed_before;
+    struct model_part *part;
+    int64_t wanted;
+    int64_t end_known;
+};
+
+static struct admin *admin_of(struct actor *actor)
+{
+    return container_of(actor, struct admin, actor);
+}
+
+static void ask(struct admin *admin, enum fleet_key key, int16_t least, const void *message, uint64_t now_ns)
+{
+    struct actor *actor = &admin->actor;
+    int16_t version = kclient_version(&actor->client, (int16_t)key, least, INT16_MAX);
+    if (version < 0) {
+        violation_set(actor->fleet->violation, "no common version of api %d", key);
+        return;
+    }
+    actor->asking = true;
+    kclient_send(&actor->client, (int16_t)key, version, message, KCLIENT_ANSWER, NULL, now_ns);
+}
+
+/* -- CreateTopics ---------------------------------------------------------------------------------------------------
+ */
+
+static void create(struct admin *admin, uint64_t now_ns)
+{
+    struct prng *rng = &admin->actor.rng;
+    struct create_topics_request request;
+    struct create_topics_request_topic topic;
+    struct create_topics_request_config config = { .name = ODK_STR("segment.bytes") };
+    char name[16], value[16];
+    admin->short_name = (uint32_t)prng_below(rng, SHORT_NAMES);
+    (void)snprintf(name, sizeof(name), "s-%u", admin->short_name);
+    (void)snprintf(value, sizeof(value), "%u", (unsigned)(KIB(16) << prng_below(rng, 3)));
+    const struct model_topic *known = model_topic_named(&admin->actor.fleet->model, name);
+    if (known && known->state == TOPIC_LIVE)
+        return;
+    create_topics_request_init(&request);
+    create_topics_request_topic_init(&topic);
+    config.value = odk_str_from(value);
+    topic.name = odk_str_from(name);
+    topic.num_partitions = (int32_t)prng_between(rng, 1, 3);
+    topic.replication_factor = 1;
+    topic.configs = &config;
+    topic.configs_count = 1;
+    request.topics = &topic;
+    request.topics_count = 1;
+    request.timeout_ms = 30000;
+    ask(admin, KEY_CREATE_TOPICS, 0, &request, now_ns);
+}
+
+static void created(struct admin *admin, const struct kcall *call, const struct create_topics_response *reply)
+{
+    struct fleet *fleet = admin->actor.fleet;
+    char name[16];
+    (void)snprintf(name, sizeof(name), "s-%u", admin->short_name);
+    if (reply->topics_count != 1) {
+        violation_set(fleet->violation, "CreateTopics: %d answers", reply->topics_count);
+        return;
+    }
+    const struct create_topics_response_topic *topic = &reply->topics[0];
+    if (topic->error_code == 0) {
+        fleet->tally->created++;
+        if (call->version >= 7)
+            (void)model_topic_seen(&fleet->model, topic->name, topic->topic_id, topic->num_partitions, call->moment);
+        else
+            fleet->create_lost[admin->short_name] = true; /* it is there, but its id is still to be learnt */
+        return;
+    }
+    if (topic->error_code == ERROR_TIMED_OUT || topic->error_code == ERROR_STORAGE)
+        fleet->create_lost[admin->short_name] = true;
+    if (topic->error_code == ERROR_TIMED_OUT)
+        return;
+    bool may_exist = fleet->create_lost[admin->short_name] || model_topic_named(&fleet->model, name) != NULL;
+    if (topic->error_code == ERROR_TOPIC_EXISTS && may_exist)
+        return;
+    (void)fleet_excuses(fleet, topic->error_code, "CreateTopics", NULL);
+}
+
+/* -- DeleteTopics ---------------------------------------------------------------------------------------------------
+ */
+
+/* By id only: a request by name that was delayed on a lost connection could hit the next topic of that name. */
+static void delete (struct admin *admin, uint64_t now_ns)
+{
+    struct fleet *fleet = admin->actor.fleet;
+    struct delete_topics_request request;
+    struct delete_topics_request_topic topic;
+    struct model_topic *doomed = NULL;
+    for (uint32_t i = 0; i < fleet->model.topic_count; i++) {
+        struct model_topic *known = fleet->model.topics[i];
+        if (known->short_lived && known->state != TOPIC_GONE)
+            doomed = known;
+    }
+    if (doomed == NULL)
+        return;
+    delete_topics_request_init(&request);
+    delete_topics_request_topic_init(&topic);
+    topic.topic_id = doomed->id;
+    request.topics = &topic;
+    request.topics_count = 1;
+    request.timeout_ms = 30000;
+    admin->doomed = doomed;
+    admin->doomed_before = doomed->state == TOPIC_DOOMED;
+    model_topic_doom(&fleet->model, doomed);
+    ask(admin, KEY_DELETE_TOPICS, 6, &request, now_ns);
+}
+
+static void deleted(struct admin *admin, const struct delete_topics_response *reply)
+{
+    struct fleet *fleet = admin->actor.fleet;
+    int16_t error = reply->responses_count == 1 ? reply->responses[0].error_code : -1;
+    if (error == 0 || (error == ERROR_UNKNOWN_ID && admin->doomed_before)) {
+        fleet->tally->deleted++;
+        model_topic_gone(&fleet->model, admin->doomed);
+        return;
+    }
+    if (error != ERROR_TIMED_OUT)
+        (void)fleet_excuses(fleet, error, "DeleteTopics", admin->doomed);
+}
+
+/* -- ListOffsets ----------------------------------------------------------------------------------------------------
+ */
+
+static int64_t wanted_drawn(struct admin *admin)
+{
+    struct prng *rng = &admin->actor.rng;
+    uint64_t dice = prng_below(rng, 10);
+    if (dice < 4)
+        return OFFSET_LATEST;
+    if (dice < 5)
+        return OFFSET_EARLIEST;
+    if (dice < 6)
+        return OFFSET_MAX_TIME;
+    return model_timestamp(prng_below(rng, admin->actor.fleet->model.batch_count + 2));
+}
+
+static void look_up(struct admin *admin, uint64_t now_ns)
+{
+    struct fleet *fleet = admin->actor.fleet;
+    struct list_offsets_request request;
+    struct list_offsets_request_topic topic;
+    struct list_offsets_request_partition part;
+    struct model_topic *known = fleet_live_topic(fleet, &admin->actor.rng, false);
+    if (known == NULL)
+        return;
+    admin->part = &known->parts[prng_below(&admin->actor.rng, (uint64_t)known->part_count)];
+    admin->wanted = wanted_drawn(admin);
+    admin->end_known = admin->part->shown_end;
+    list_offsets_request_init(&request);
+    list_offsets_request_topic_init(&topic);
+    list_offsets_request_partition_init(&part);
+    part.partition_index = admin->part->index;
+    part.timestamp = admin->wanted;
+    topic.name = odk_str_from(known->name);
+    topic.partitions = &part;
+    topic.partitions_count = 1;
+    request.replica_id = -1;
+    request.topics = &topic;
+    request.topics_count = 1;
+    request.timeout_ms = 30000;
+    fleet->tally->lookups++;
+    ask(admin, KEY_LIST_OFFSETS, admin->wanted == OFFSET_MAX_TIME ? 7 : 1, &request, now_ns);
+}
+
+static void looked_up(struct admin *admin, const struct list_offsets_response *reply)
+{
+    struct fleet *fleet = admin->actor.fleet;
+    if (reply->topics_count != 1 || reply->topics[0].partitions_count != 1) {
+        violation_set(fleet->violation, "ListOffsets: not one answer");
+        return;
+    }
+    const struct list_offsets_response_partition *part = &reply->topics[0].partitions[0];
+    const struct model_topic *topic = admin->part->topic;
+    if (part->error_code == ERROR_UNKNOWN_TOPIC)
+        (void)fleet_excuses_absence(fleet, topic, "ListOffsets");
+    else if (part->error_code != 0)
+        (void)fleet_excuses(fleet, part->error_code, "ListOffsets", topic);
+    else if (admin->wanted == OFFSET_LATEST)
+        model_show_end(&fleet->model, admin->part, part->offset, admin->end_known);
+    else if (admin->wanted == OFFSET_EARLIEST && part->offset != 0)
+        violation_set(fleet->violation, "%s-%d: earliest is %" PRId64, topic->name, admin->part->index, part->offset);
+    else if (admin->wanted == OFFSET_MAX_TIME)
+        model_found_max_time(&fleet->model, admin->part, part->offset, part->timestamp, admin->end_known);
+    else if (admin->wanted >= 0)
+        model_found_time(&fleet->model, admin->part, admin->wanted, part->offset, part->timestamp, admin->end_known);
+}
+
+/* -- the actor ------------------------------------------------------------------------------------------------------
+ */
+
+static void admin_answered(void *owner, const struct kcall *call, const void *body)
+{
+    struct admin *admin = admin_of(owner);
+    admin->actor.asking = false;
+    if (call->key == KEY_CREATE_TOPICS)
+        created(admin, call, body);
+    else if (call->key == KEY_DELETE_TOPICS)
+        deleted(admin, body);
+    else if (call->key == KEY_LIST_OFFSETS)
+        looked_up(admin, body);
+    else
+        metadata_answered(&admin->actor, call, body);
+}
+
+static void admin_lost(void *owner, const struct kcall *call)
+{
+    struct admin *admin = admin_of(owner);
+    admin->actor.asking = false;
+    if (call->key == KEY_CREATE_TOPICS)
+        admin->actor.fleet->create_lost[admin->short_name] = true;
+}
+
+static void admin_step(struct actor *actor, uint64_t now_ns)
+{
+    struct admin *admin = admin_of(actor);
+    if (actor->asking || now_ns < actor->next_ns || actor->fleet->work_left == 0)
+        return;
+    actor->next_ns = now_ns + prng_below(&actor->rng, 200 * NS_PER_MS);
+    actor->fleet->work_left--;
+    uint64_t dice = prng_below(&actor->rng, 100);
+    if (dice < 25)
+        metadata_ask_all(actor, now_ns);
+    else if (dice < 45)
+        create(admin, now_ns);
+    else if (dice < 52)
+        delete (admin, now_ns);
+    else
+        look_up(admin, now_ns);
+}
+
+static bool admin_busy(struct actor *actor)
+{
+    (void)actor;
+    return false;
+}
+
+static void admin_free(struct actor *actor)
+{
+    actor_deinit(actor);
+    free(admin_of(actor));
+}
+
+static const struct actor_kind admin_kind = {
+    .step = admin_step, .answered = admin_answered, .lost = admin_lost, .busy = admin_busy, .free = admin_free
+};
+
+struct actor *admin_new(struct fleet *fleet)
+{
+    struct admin *admin = xcalloc(1, sizeof(*admin));
+    actor_init(&admin->actor, fleet, &admin_kind);
+    return &admin->actor;
+}

@@ -1,0 +1,341 @@
+/* Produce: every way in which a batch is taken or refused, as the client sees it. */
+#include "harness.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define NOW INT64_C(1700000000000)
+
+static struct odk_bytes good_batch(void)
+{
+    return make_batch(&(struct batch_options){ .timestamp = NOW });
+}
+
+static void batches_get_consecutive_offsets_in_every_version(void **state)
+{
+    (void)state;
+    struct harness *harness = harness_new(1, NULL);
+    make_topic(harness, "t", 2, NULL);
+    int64_t expected = 0;
+    for (int16_t version = 3; version <= 13; version++) {
+        struct odk_bytes batch = make_batch(&(struct batch_options){ .timestamp = NOW, .count = 3 });
+        struct produce_response_partition answer = produce(harness, version, "t", 1, batch);
+        assert_int_equal(answer.error_code, KAFKA_NONE);
+        assert_int_equal(answer.index, 1);
+        assert_int_equal(answer.base_offset, expected);
+        assert_int_equal(answer.log_append_time_ms, -1);
+        if (version >= 5)
+            assert_int_equal(answer.log_start_offset, 0);
+        expected += 3;
+    }
+    struct partition *partition = topic_partition(harness_topic(harness, 0, "t"), 1);
+    assert_int_equal(odk_log_end_offset(partition->log), expected);
+    harness_free(harness);
+}
+
+/* -- refusals ------------------------------------------------------------------------------------------------------ */
+
+static void check_refused(struct harness *harness, int16_t version, const char *topic, int32_t partition,
+                          struct odk_bytes batch, enum kafka_error error)
+{
+    struct produce_response_partition answer = produce(harness, version, topic, partition, batch);
+    assert_int_equal(answer.error_code, error);
+    assert_int_equal(answer.base_offset, -1);
+    if (version >= 8)
+        assert_non_null(answer.error_message.data);
+}
+
+static struct odk_bytes with_byte(struct odk_bytes batch, size_t pos, uint8_t value)
+{
+    ((uint8_t *)(uintptr_t)batch.data)[pos] = value;
+    return batch;
+}
+
+static struct odk_bytes with_attributes(int16_t attributes)
+{
+    struct odk_bytes batch = good_batch();
+    batch_set_attributes(batch, attributes);
+    return batch;
+}
+
+static struct odk_bytes twice(struct odk_bytes batch)
+{
+    uint8_t *data = xcalloc(2, batch.len);
+    memcpy(data, batch.data, batch.len);
+    memcpy(data + batch.len, batch.data, batch.len);
+    free((void *)(uintptr_t)batch.data);
+    return (struct odk_bytes){ .data = data, .len = 2 * batch.len };
+}
+
+static struct odk_bytes cut(struct odk_bytes batch, size_t bytes)
+{
+    batch.len -= bytes;
+    return batch;
+}
+
+static void bad_batches_get_their_errors(void **state)
+{
+    (void)state;
+    struct harness *harness = harness_new(1, NULL);
+    make_topic(harness, "t", 1, NULL);
+    check_refused(harness, 9, "t", 0, (struct odk_bytes){ 0 }, KAFKA_INVALID_RECORD);
+    check_refused(harness, 9, "t", 0, twice(good_batch()), KAFKA_INVALID_RECORD);
+    check_refused(harness, 9, "t", 0, with_byte(good_batch(), 16, 1), KAFKA_INVALID_RECORD);
+    check_refused(harness, 9, "t", 0, with_byte(good_batch(), 16, 0), KAFKA_INVALID_RECORD);
+    check_refused(harness, 9, "t", 0, with_byte(good_batch(), 7, 1), KAFKA_INVALID_RECORD); /* base offset */
+    check_refused(harness, 9, "t", 0, with_byte(good_batch(), 65, 99), KAFKA_CORRUPT_MESSAGE);
+    check_refused(harness, 9, "t", 0, cut(good_batch(), 1), KAFKA_CORRUPT_MESSAGE);
+    check_refused(harness, 9, "t", 0, cut(good_batch(), 30), KAFKA_CORRUPT_MESSAGE);
+    check_refused(harness, 9, "t", 0, with_attributes(ODK_BATCH_CONTROL), KAFKA_INVALID_RECORD);
+    check_refused(harness, 9, "t", 0, with_attributes(7), KAFKA_INVALID_RECORD);
+    check_refused(harness, 9, "t", 0, with_attributes(ODK_BATCH_TRANSACTIONAL), KAFKA_INVALID_RECORD); /* of whom? */
+    struct odk_bytes transactional = make_batch(&(struct batch_options){ .timestamp = NOW, .idempotent = true });
+    batch_set_attributes(transactional, ODK_BATCH_TRANSACTIONAL);
+    check_refused(harness, 9, "t", 0, transactional, KAFKA_INVALID_TXN_STATE);
+    check_refused(harness, 9, "t", 0, with_attributes(ODK_BATCH_LOG_APPEND_TIME), KAFKA_INVALID_TIMESTAMP);
+    check_refused(harness, 6, "t", 0, with_attributes(ODK_CODEC_ZSTD), KAFKA_UNSUPPORTED_COMPRESSION_TYPE);
+    struct batch_options no_sequence = { .timestamp = NOW, .idempotent = true, .producer_id = 5, .base_sequence = -1 };
+    check_refused(harness, 9, "t", 0, make_batch(&no_sequence), KAFKA_INVALID_RECORD);
+    assert_int_equal(odk_log_end_offset(topic_partition(harness_topic(harness, 0, "t"), 0)->log), 0);
+    harness_free(harness);
+}
+
+static void unknown_places_get_their_errors(void **state)
+{
+    (void)state;
+    struct harness *harness = harness_new(1, NULL);
+    make_topic(harness, "t", 1, NULL);
+    check_refused(harness, 9, "nowhere", 0, good_batch(), KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
+    check_refused(harness, 13, "nowhere", 0, good_batch(), KAFKA_UNKNOWN_TOPIC_ID);
+    check_refused(harness, 9, "t", 1, good_batch(), KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
+    check_refused(harness, 13, "t", -1, good_batch(), KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
+    check_refused(harness, 9, "__consumer_offsets", 0, good_batch(), KAFKA_INVALID_TOPIC_EXCEPTION);
+    check_refused(harness, 9, METADATA_TOPIC_NAME, 0, good_batch(), KAFKA_INVALID_TOPIC_EXCEPTION);
+    harness_free(harness);
+}
+
+static void sizes_are_bounded_by_topic_and_segment(void **state)
+{
+    (void)state;
+    struct harness *harness = harness_new(1, NULL);
+    make_topic(harness, "small", 1, "max.message.bytes=100");
+    make_topic(harness, "segment", 1, "segment.bytes=1000");
+    struct batch_options big = { .timestamp = NOW, .value_bytes = 2000 };
+    check_refused(harness, 9, "small", 0, make_batch(&big), KAFKA_MESSAGE_TOO_LARGE);
+    check_refused(harness, 9, "segment", 0, make_batch(&big), KAFKA_RECORD_LIST_TOO_LARGE);
+    assert_int_equal(produce(harness, 9, "small", 0, good_batch()).error_code, KAFKA_NONE);
+    harness_free(harness);
+}
+
+static void timestamps_are_held_against_the_clock(void **state)
+{
+    (void)state;
+    struct harness *harness = harness_new(1, NULL);
+    make_topic(harness, "t", 1, "message.timestamp.before.max.ms=1000;message.timestamp.after.max.ms=500");
+    static const struct {
+        int64_t timestamp;
+        int16_t error;
+    } rows[] = {
+        { NOW, KAFKA_NONE },
+        { NOW - 1000, KAFKA_NONE },
+        { NOW - 1001, KAFKA_INVALID_TIMESTAMP },
+        { NOW + 500, KAFKA_NONE },
+        { NOW + 501, KAFKA_INVALID_TIMESTAMP },
+        { -1, KAFKA_NONE },
+    };
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct odk_bytes batch = make_batch(&(struct batch_options){ .timestamp = rows[i].timestamp });
+        assert_int_equal(produce(harness, 9, "t", 0, batch).error_code, rows[i].error);
+    }
+    harness_free(harness);
+}
+
+static void log_append_time_is_stamped_and_told(void **state)
+{
+    (void)state;
+    struct harness *harness = harness_new(1, NULL);
+    make_topic(harness, "t", 1, "message.timestamp.type=LogAppendTime");
+    struct odk_bytes batch = make_batch(&(struct batch_options){ .timestamp = 1 });
+    struct produce_response_partition answer = produce(harness, 9, "t", 0, batch);
+    assert_int_equal(answer.error_code, KAFKA_NONE);
+    assert_true(answer.log_append_time_ms > INT64_C(1600000000000));
+    harness_free(harness);
+}
+
+static void compacted_topics_want_keys_and_say_which_record_has_none(void **state)
+{
+    (void)state;
+    struct harness *harness = harness_new(1, NULL);
+    make_topic(harness, "t", 1, "cleanup.policy=compact");
+    struct odk_bytes batch = make_batch(&(struct batch_options){ .timestamp = NOW, .count = 2, .no_key = true });
+    struct produce_response_partition answer = produce(harness, 8, "t", 0, batch);
+    assert_int_equal(answer.error_code, KAFKA_INVALID_RECORD);
+    assert_int_equal(answer.record_errors_count, 1);
+    assert_int_equal(answer.record_errors[0].batch_index, 0);
+    assert_int_equal(produce(harness, 8, "t", 0, good_batch()).error_code, KAFKA_NONE);
+    harness_free(harness);
+}
+
+/* -- idempotent producers ------------------------------------------------------------------------------------------ */
+
+static struct produce_response_partition produce_sequence(struct harness *harness, int16_t epoch, int32_t sequence)
+{
+    struct batch_options options = { .timestamp = NOW,
+                                     .count = 2,
+                                     .idempotent = true,
+                                     .producer_id = 7,
+                                     .producer_epoch = epoch,
+                                     .base_sequence = sequence };
+    return produce(harness, 9, "t", 0, make_batch(&options));
+}
+
+static void repeated_batches_get_their_first_offset(void **state)
+{
+    (void)state;
+    struct harness *harness = harness_new(1, NULL);
+    make_topic(harness, "t", 1, NULL);
+    assert_int_equal(produce_sequence(harness, 0, 0).base_offset, 0);
+    assert_int_equal(produce_sequence(harness, 0, 2).base_offset, 2);
+    struct produce_response_partition again = produce_sequence(harness, 0, 0);
+    assert_int_equal(again.error_code, KAFKA_NONE);
+    assert_int_equal(again.base_offset, 0);
+    assert_int_equal(produce_sequence(harness, 0, 9).error_code, KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    assert_int_equal(produce_sequence(harness, 1, 0).base_offset, 4);
+    assert_int_equal(produce_sequence(harness, 0, 4).error_code, KAFKA_INVALID_PRODUCER_EPOCH);
+    harness_crash(harness);
+    again = produce_sequence(harness, 1, 0);
+    assert_int_equal(again.error_code, KAFKA_NONE);
+    assert_int_equal(again.base_offset, 4);
+    harness_free(harness);
+}
+
+/* -- acks ---------------------------------------------------------------------------------------------------------- */
+
+static enum request_end produce_acks(struct harness *harness, int16_t acks, const char *topic,
+                                     struct produce_response *response)
+{
+    struct odk_bytes batch = good_batch();
+    struct iovec part = { .iov_base = (void *)(uintptr_t)batch.data, .iov_len = batch.len };
+    struct produce_request_partition asked = { .records = { .parts = &part, .part_count = 1, .len = batch.len } };
+    struct produce_request_topic data = { .name = odk_str_from(topic),
+                                          .partition_data = &asked,
+                                          .partition_data_count = 1 };
+    struct produce_request request = { .acks = acks, .topic_data = &data, .topic_data_count = 1 };
+    enum request_end end = harness_call(harness, 0, WIRE_KEY_PRODUCE, 9, &request, response);
+    free((void *)(uintptr_t)batch.data);
+    return end;
+}
+
+static void acks_decide_who_is_answered(void **state)
+{
+    (void)state;
+    struct harness *harness = harness_new(1, NULL);
+    struct produce_response response;
+    make_topic(harness, "t", 1, NULL);
+    assert_int_equal(produce_acks(harness, 0, "t", &response), REQUEST_NO_REPLY);
+    assert_int_equal(produce_acks(harness, 0, "nowhere", &response), REQUEST_CLOSE);
+    assert_int_equal(produce_acks(harness, 1, "t", &response), REQUEST_REPLY);
+    assert_int_equal(response.responses[0].partition_responses[0].base_offset, 1);
+    assert_int_equal(produce_acks(harness, 2, "t", &response), REQUEST_REPLY);
+    assert_int_equal(response.responses[0].partition_responses[0].error_code, KAFKA_INVALID_REQUIRED_ACKS);
+    harness_free(harness);
+}
+
+/* -- several partitions and shards --------------------------------------------------------------------------------- */
+
+#define MANY 40
+
+static void one_request_reaches_partitions_on_all_shards(void **state)
+{
+    (void)state;
+    struct harness *harness = harness_new(2, NULL);
+    struct produce_request_partition asked[MANY];
+    struct odk_bytes batches[MANY];
+    struct iovec parts[MANY];
+    uint32_t owned[2] = { 0 };
+    make_topic(harness, "t", MANY - 1, NULL);
+    for (int32_t i = 0; i < MANY; i++) {
+        batches[i] = good_batch();
+        parts[i] = (struct iovec){ .iov_base = (void *)(uintptr_t)batches[i].data, .iov_len = batches[i].len };
+        asked[i] = (struct produce_request_partition){
+            .index = i, .records = { .parts = &parts[i], .part_count = 1, .len = batches[i].len }
+        };
+    }
+    struct produce_request_topic data = { .name = ODK_STR("t"), .partition_data = asked, .partition_data_count = MANY };
+    struct produce_request request = { .acks = -1, .topic_data = &data, .topic_data_count = 1 };
+    for (uint32_t shard = 0; shard < 2; shard++) {
+        struct produce_response response;
+        assert_int_equal(harness_call(harness, shard, WIRE_KEY_PRODUCE, 9, &request, &response), REQUEST_REPLY);
+        for (int32_t i = 0; i < MANY; i++) {
+            const struct produce_response_partition *answer = &response.responses[0].partition_responses[i];
+            assert_int_equal(answer->index, i);
+            assert_int_equal(answer->error_code, i < MANY - 1 ? KAFKA_NONE : KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
+            assert_int_equal(answer->base_offset, i < MANY - 1 ? (int64_t)shard : -1);
+        }
+    }
+    struct topic *topic = harness_topic(harness, 0, "t");
+    for (int32_t i = 0; i < MANY - 1; i++) {
+        owned[topic->partitions[i].shard]++;
+        assert_int_equal(topic->partitions[i].log != NULL, topic->partitions[i].shard == 0);
+    }
+    assert_true(owned[0] > 0 && owned[1] > 0);
+    for (int32_t i = 0; i < MANY; i++)
+        free((void *)(uintptr_t)batches[i].data);
+    harness_free(harness);
+}
+
+static void requests_in_flight_keep_their_order(void **state)
+{
+    (void)state;
+    struct harness *harness = harness_new(2, NULL);
+    make_topic(harness, "t", 8, NULL);
+    struct call *calls[32];
+    struct odk_bytes batch = good_batch();
+    struct iovec part = { .iov_base = (void *)(uintptr_t)batch.data, .iov_len = batch.len };
+    struct produce_request_partition asked = { .records = { .parts = &part, .part_count = 1, .len = batch.len } };
+    struct produce_request_topic data = { .name = ODK_STR("t"), .partition_data = &asked, .partition_data_count = 1 };
+    struct produce_request request = { .acks = 1, .topic_data = &data, .topic_data_count = 1 };
+    for (uint32_t i = 0; i < countof(calls); i++) {
+        asked.index = (int32_t)(i % 8);
+        calls[i] = call_begin(harness, 1, WIRE_KEY_PRODUCE, 9, &request);
+    }
+    for (uint32_t i = 0; i < countof(calls); i++) {
+        struct produce_response response;
+        assert_int_equal(call_end(calls[i], &response), REQUEST_REPLY);
+        assert_int_equal(response.responses[0].partition_responses[0].base_offset, i / 8);
+    }
+    free((void *)(uintptr_t)batch.data);
+    harness_free(harness);
+}
+
+static void acknowledged_batches_survive_a_crash(void **state)
+{
+    (void)state;
+    struct harness *harness = harness_new(2, NULL);
+    make_topic(harness, "t", 4, NULL);
+    for (int i = 0; i < 40; i++)
+        assert_int_equal(produce(harness, 9, "t", i % 4, good_batch()).error_code, KAFKA_NONE);
+    harness_crash(harness);
+    for (int32_t i = 0; i < 4; i++)
+        assert_int_equal(produce(harness, 9, "t", i, good_batch()).base_offset, 10);
+    harness_free(harness);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(batches_get_consecutive_offsets_in_every_version),
+        cmocka_unit_test(bad_batches_get_their_errors),
+        cmocka_unit_test(unknown_places_get_their_errors),
+        cmocka_unit_test(sizes_are_bounded_by_topic_and_segment),
+        cmocka_unit_test(timestamps_are_held_against_the_clock),
+        cmocka_unit_test(log_append_time_is_stamped_and_told),
+        cmocka_unit_test(compacted_topics_want_keys_and_say_which_record_has_none),
+        cmocka_unit_test(repeated_batches_get_their_first_offset),
+        cmocka_unit_test(acks_decide_who_is_answered),
+        cmocka_unit_test(one_request_reaches_partitions_on_all_shards),
+        cmocka_unit_test(requests_in_flight_keep_their_order),
+        cmocka_unit_test(acknowledged_batches_survive_a_crash),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

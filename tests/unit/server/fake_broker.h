@@ -1,0 +1,23 @@
+/*
+ * A broker and a store that are not there: the server layer links these instead, so its tests see nothing but its own
+ * code. What a frame asks for stands in its third byte:
+ *
+ *   e  answers at once with the frame's bytes      n  ends without a reply
+ *   p  parks until fake_release                    c  asks for the connection to be closed
+ *
+ * Frames whose first byte is 'O' may overlap.
+ */
+#pragma once
+#include "broker/request.h"
+
+struct fake_broker {
+    struct request *parked[64];
+    uint32_t parked_count;
+    uint32_t started_count; /* requests that reached the broker */
+    uint32_t cancelled_count;
+    uint32_t released_count;
+};
+
+/* Answers the oldest parked request. */
+void fake_release(struct broker *broker);
+struct fake_broker *fake_of(struct broker *broker);

@@ -1,0 +1,76 @@
+#include "cli.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/diag.h"
+
+#define DEFAULT_BROKERS    "127.0.0.1:9092"
+#define DEFAULT_TIMEOUT_MS 10000
+
+struct cli_common cli_common(void)
+{
+    const char *brokers = getenv("ODRADEK_BROKERS");
+    return (struct cli_common){ .brokers = brokers && *brokers ? brokers : DEFAULT_BROKERS,
+                                .timeout_ms = DEFAULT_TIMEOUT_MS };
+}
+
+int cli_fail(enum exit_code code, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    (void)fputs("odradek: ", stderr);
+    (void)vfprintf(stderr, format, args);
+    (void)fputc('\n', stderr);
+    va_end(args);
+    return (int)code;
+}
+
+int cli_connect(const struct cli_common *common, struct client **ret_client)
+{
+    struct client_options options = { .brokers = common->brokers,
+                                      .client_id = "odradek",
+                                      .timeout_ms = common->timeout_ms };
+    enum exit_code code = client_open(&options, ret_client);
+    return code == EXIT_CODE_OK ? EXIT_CODE_OK : cli_fail(code, "%s", client_why(*ret_client));
+}
+
+struct cli_text cli_escaped(struct odk_str text)
+{
+    struct cli_text escaped;
+    diag_escape(escaped.text, sizeof(escaped.text), text);
+    return escaped;
+}
+
+int cli_end(int code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    return cli_fail(EXIT_CODE_FAILURE, "cannot write the output");
+}
+
+static void verbs_print(FILE *to, const struct cli_verb *verbs, size_t count, const char *path)
+{
+    (void)fprintf(to, "usage: %s VERB [OPTION]...\n\nverbs:\n", path);
+    for (size_t i = 0; i < count; i++)
+        (void)fprintf(to, "  %-10s %s\n", verbs[i].name, verbs[i].help);
+    (void)fprintf(to, "\n%s VERB --help tells more\n", path);
+}
+
+int cli_dispatch(const struct cli_verb *verbs, size_t count, const char *path, int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : NULL;
+    bool help = name && (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0);
+    if (help) {
+        verbs_print(stdout, verbs, count, path);
+        return EXIT_CODE_OK;
+    }
+    for (size_t i = 0; name && i < count; i++)
+        if (strcmp(verbs[i].name, name) == 0)
+            return cli_end(verbs[i].run(argc - 1, argv + 1));
+    if (name)
+        (void)fprintf(stderr, "odradek: there is no verb '%s'\n\n", cli_escaped(odk_str_from(name)).text);
+    verbs_print(stderr, verbs, count, path);
+    return EXIT_CODE_USAGE;
+}
