@@ -18,7 +18,7 @@ ARROWS = {
     "io": {"io", "base"},
     "wire": {"wire", "base"},
     "store": {"store", "base"},
-    "broker": {"broker", "wire", "base"},
+    "broker": {"broker", "coordinator", "wire", "base"},
     "coordinator": {"coordinator", "wire", "base"},
     "security": {"security", "base"},
     "server": {"server", "broker", "wire", "base"},

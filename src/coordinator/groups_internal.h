@@ -1,0 +1,116 @@
+/*
+ * What the files of src/coordinator share: the registry and what each kind of group offers to it.
+ *
+ *   groups.c   registry, dispatch of calls, replay, snapshot, expiry; knows no protocol
+ *   classic*   groups of JoinGroup and SyncGroup
+ *   modern*    groups of ConsumerGroupHeartbeat (KIP-848)
+ *   offsets    what groups have committed; any group, and ids without one
+ */
+#pragma once
+#include <uthash.h>
+
+#include "coordinator/groups.h"
+#include "coordinator/offsets.h"
+
+struct classic;
+struct modern;
+
+/* One group id. At most one of classic and modern is there; neither: only offsets, as of a consumer that assigns itself.
+ * Such a group and one without anything do not outlive the event that leaves them empty, see groups_tidy. */
+struct group {
+    struct groups *groups;
+    char *id;
+    struct classic *classic;
+    struct modern *modern;
+    struct offsets offsets;
+    UT_hash_handle by_id;
+};
+
+struct groups {
+    struct groups_env env;
+    struct group *by_id;
+    struct timer expiry;
+    bool loading; /* between groups_new and groups_loaded: no timers, no records */
+};
+
+/* -- registry (groups.c) ------------------------------------------------------------------------------------------ */
+
+struct odk_str group_id(const struct group *group);
+/* NULL when there is none. */
+struct group *groups_find(const struct groups *groups, struct odk_str id);
+/* Makes an empty one when there is none. */
+struct group *groups_take(struct groups *groups, struct odk_str id);
+/* Drops a group that has neither members' protocol nor offsets. The pointer may be dead afterwards. */
+void groups_tidy(struct group *group);
+/* Ends the call: its node is in no list afterwards. */
+void groups_answer(struct groups *groups, struct group_call *call);
+/* The deadline that lies ms ahead of this turn. */
+uint64_t groups_deadline(const struct groups *groups, int64_t ms);
+/* A copy of text in the call's arena; data NULL stays so. {NULL, 0} also when the arena is used up. */
+struct odk_str call_text(struct group_call *call, struct odk_str text);
+struct odk_bytes call_bytes(struct group_call *call, struct odk_bytes bytes);
+/* "PREFIX-uuid" into the arena: the ids that groups give to members. */
+struct odk_str call_member_id(struct groups *groups, struct group_call *call, struct odk_str prefix);
+
+/* -- classic groups (classic.c) ------------------------------------------------------------------------------------ */
+
+void classic_join(struct group *group, struct group_call *call);
+void classic_sync(struct group *group, struct group_call *call);
+void classic_heartbeat(struct group *group, struct group_call *call);
+void classic_leave(struct group *group, struct group_call *call);
+/* May this member commit? member_id "" and generation -1: nobody's commit. A good one counts as a heartbeat. */
+enum kafka_error classic_commit_check(struct group *group, const struct group_call *call, struct odk_str member_id,
+                                      struct odk_str instance_id, int32_t generation);
+/* "Empty", "PreparingRebalance" ... */
+const char *classic_state(const struct group *group);
+bool classic_empty(const struct group *group);
+struct odk_str classic_protocol_type(const struct group *group);
+/* May offsets of this topic expire or be deleted? Not while a member of a live group subscribes to it. */
+bool classic_subscribed(const struct group *group, struct odk_str topic);
+/* Since when the group is empty; -1 when it is not. */
+int64_t classic_empty_since_ms(const struct group *group);
+void classic_describe(const struct group *group, struct group_call *call);
+uint32_t classic_member_count(const struct group *group);
+/* Value of a GroupMetadata record; data NULL: the group is gone. */
+ODK_MUST_USE enum odk_err classic_replay(struct group *group, struct odk_bytes value);
+void classic_loaded(struct group *group);
+void classic_snapshot(const struct group *group,
+                      void (*record)(void *context, struct odk_bytes key, struct odk_bytes value), void *context);
+/* The group is deleted: records its tombstone. */
+void classic_remove(struct group *group);
+/* Frees memory, cancels timers, answers who waits with error. */
+void classic_free(struct classic *classic, enum kafka_error error);
+/* The call waits here: end its waiting. False when it does not. */
+bool classic_cancel(struct group *group, struct group_call *call);
+
+/* -- modern groups (modern.c) --------------------------------------------------------------------------------------- */
+
+void modern_heartbeat(struct group *group, struct group_call *call);
+/* Classic requests of members that came over from the classic protocol (KIP-848, online migration), and LeaveGroup of
+ * any member. */
+void modern_join(struct group *group, struct group_call *call);
+void modern_sync(struct group *group, struct group_call *call);
+void modern_classic_heartbeat(struct group *group, struct group_call *call);
+void modern_leave(struct group *group, struct group_call *call);
+/* As classic_commit_check; epoch instead of generation. */
+enum kafka_error modern_commit_check(struct group *group, const struct group_call *call, struct odk_str member_id,
+                                     struct odk_str instance_id, int32_t epoch);
+/* May this member read the group's offsets (OffsetFetch 9 and later)? */
+enum kafka_error modern_fetch_check(struct group *group, struct odk_str member_id, int32_t epoch);
+const char *modern_state(const struct group *group);
+bool modern_empty(const struct group *group);
+bool modern_subscribed(const struct group *group, struct odk_str topic);
+int64_t modern_empty_since_ms(const struct group *group);
+void modern_describe(const struct group *group, struct group_call *call);
+uint32_t modern_member_count(const struct group *group);
+/* One record of a kind from 3 to 8, or 16; key_rest is the key behind its int16. */
+ODK_MUST_USE enum odk_err modern_replay(struct groups *groups, int16_t kind, struct odk_bytes key_rest,
+                                        struct odk_bytes value);
+void modern_loaded(struct group *group);
+void modern_snapshot(const struct group *group,
+                     void (*record)(void *context, struct odk_bytes key, struct odk_bytes value), void *context);
+void modern_remove(struct group *group);
+void modern_free(struct modern *modern, enum kafka_error error);
+bool modern_cancel(struct group *group, struct group_call *call);
+/* A topic that the group subscribes to may have changed. */
+void modern_topic_changed(struct group *group, const struct group_topic *topic, bool gone);
