@@ -35,3 +35,6 @@
 
 /* Topics in one CreateTopics or DeleteTopics; each is compared with all others of the request. */
 #define TOPICS_PER_CHANGE_MAX 4096
+
+/* Group ids. Kafka has no limit but its strings' 32,767; ids are kept for each group and stand in every record. */
+#define GROUP_ID_BYTES_MAX 1024u

@@ -64,6 +64,10 @@ struct group_call {
     void *out;
 };
 
+/* Fills out so that it says error, for the whole call and for each part of it: also for a host that cannot take the call
+ * to its groups. */
+void group_call_refuse(struct group_call *call, enum kafka_error error);
+
 /* -- what the groups are told of the world --------------------------------------------------------------------- */
 
 struct group_topic {

@@ -9,6 +9,7 @@
 #pragma once
 #include <uthash.h>
 
+#include "coordinator/group_records.h"
 #include "coordinator/groups.h"
 #include "coordinator/offsets.h"
 
@@ -30,6 +31,7 @@ struct groups {
     struct groups_env env;
     struct group *by_id;
     struct timer expiry;
+    struct group_writer writer;
     bool loading; /* between groups_new and groups_loaded: no timers, no records */
 };
 
@@ -44,12 +46,19 @@ struct group *groups_take(struct groups *groups, struct odk_str id);
 void groups_tidy(struct group *group);
 /* Ends the call: its node is in no list afterwards. */
 void groups_answer(struct groups *groups, struct group_call *call);
+/* Answers with error, for the whole call. */
+void groups_refuse(struct groups *groups, struct group_call *call, enum kafka_error error);
+/* Ends an event (G5): whoever is called from a timer calls it last. */
+void groups_flush(struct groups *groups);
 /* The deadline that lies ms ahead of this turn. */
 uint64_t groups_deadline(const struct groups *groups, int64_t ms);
+/* Writes a record: group_record_begin, encode into writer->key and writer->value, group_record_end. */
+struct group_writer *groups_writer(struct groups *groups);
 /* A copy of text in the call's arena; data NULL stays so. {NULL, 0} also when the arena is used up. */
 struct odk_str call_text(struct group_call *call, struct odk_str text);
 struct odk_bytes call_bytes(struct group_call *call, struct odk_bytes bytes);
-/* "PREFIX-uuid" into the arena: the ids that groups give to members. */
+/* "PREFIX-uuid" into the arena: the ids that groups give to members. {NULL, 0} when the arena is used up. */
+#define GROUP_UUID_TEXT_LEN 36u
 struct odk_str call_member_id(struct groups *groups, struct group_call *call, struct odk_str prefix);
 
 /* -- classic groups (classic.c) ------------------------------------------------------------------------------------ */

@@ -14,3 +14,6 @@ struct offsets {
     struct offsets_topic *by_name;
     uint64_t count; /* partitions with an offset */
 };
+
+/* Frees everything. */
+void offsets_clear(struct offsets *offsets);

@@ -1,0 +1,42 @@
+/* Groups from their log and back: which record belongs to what. */
+#include "coordinator/groups_internal.h"
+
+enum odk_err groups_replay(struct groups *groups, struct odk_bytes key, struct odk_bytes value)
+{
+    ASSERT(groups->loading);
+    struct rd r = rd_init(key.data, key.len);
+    int16_t kind = rd_i16(&r);
+    struct odk_bytes rest = { .data = r.at, .len = rd_left(&r) };
+    if (r.bad)
+        return ODK_ERR_CORRUPT;
+    if ((kind >= GROUP_RECORD_CONSUMER && kind <= GROUP_RECORD_CURRENT) || kind == GROUP_RECORD_REGEX)
+        return modern_replay(groups, kind, rest, value);
+    return ODK_OK;
+}
+
+void groups_snapshot(const struct groups *groups, void (*record)(void *context, struct odk_bytes key, struct odk_bytes value),
+                     void *context)
+{
+    struct group *group, *next;
+    HASH_ITER(by_id, groups->by_id, group, next)
+    {
+        if (group->classic)
+            classic_snapshot(group, record, context);
+        if (group->modern)
+            modern_snapshot(group, record, context);
+    }
+}
+
+static void count_one(void *context, struct odk_bytes key, struct odk_bytes value)
+{
+    (void)key;
+    (void)value;
+    ++*(uint64_t *)context;
+}
+
+uint64_t groups_fact_count(const struct groups *groups)
+{
+    uint64_t count = 0;
+    groups_snapshot(groups, count_one, &count);
+    return count;
+}
