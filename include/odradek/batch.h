@@ -156,3 +156,24 @@ struct odk_batch_new {
 
 /* Builds a batch with its CRC. ret_data is the caller's (free). ODK_ERR_TOO_LARGE above INT32_MAX. */
 ODK_MUST_USE enum odk_err odk_batch_build(const struct odk_batch_new *batch, uint8_t **ret_data, size_t *ret_len);
+
+/*
+ * Builds one batch after the other, record by record, in memory that it keeps: a zeroed builder, or begin; add ...; end.
+ * Batches have no producer, codec or base offset.
+ */
+struct odk_batch_builder {
+    uint8_t *data; /* after end: the batch, good until the next begin */
+    size_t len;    /* of the batch with the records so far */
+    size_t capacity;
+    int32_t record_count;
+    int64_t base_timestamp;
+    int64_t max_timestamp;
+};
+
+/* Forgets the records, keeps the memory. */
+void odk_batch_builder_begin(struct odk_batch_builder *builder);
+/* Copies record in. ODK_ERR_TOO_LARGE when the batch would be above INT32_MAX, ODK_ERR_MEMORY; nothing was added then. */
+ODK_MUST_USE enum odk_err odk_batch_builder_add(struct odk_batch_builder *builder, const struct odk_record_new *record);
+/* Header and CRC. There must be a record. */
+void odk_batch_builder_end(struct odk_batch_builder *builder);
+void odk_batch_builder_deinit(struct odk_batch_builder *builder);

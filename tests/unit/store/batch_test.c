@@ -381,6 +381,37 @@ static void built_batch_without_producer_is_accepted(void **state)
     free(data);
 }
 
+static void builder_makes_the_same_batch_twice(void **state)
+{
+    (void)state;
+    const uint8_t large[3000] = { 7 };
+    struct odk_record_new records[] = {
+        { .timestamp = 1000, .key = { (const uint8_t *)"k", 1 }, .value = { (const uint8_t *)"v", 1 } },
+        { .timestamp = 990, .value = { large, sizeof(large) } },
+        { .timestamp = 1010, .key = { (const uint8_t *)"tombstone", 9 } },
+    };
+    struct odk_batch_new wanted = {
+        .producer_id = -1, .producer_epoch = -1, .base_sequence = -1, .records = records, .record_count = 3
+    };
+    uint8_t *data;
+    size_t len;
+    assert_int_equal(odk_batch_build(&wanted, &data, &len), ODK_OK);
+    struct odk_batch_builder builder = { 0 };
+    for (int turn = 0; turn < 2; turn++) {
+        odk_batch_builder_begin(&builder);
+        for (size_t i = 0; i < 3; i++)
+            assert_int_equal(odk_batch_builder_add(&builder, &records[i]), ODK_OK);
+        odk_batch_builder_end(&builder);
+        assert_int_equal(builder.len, len);
+        assert_memory_equal(builder.data, data, len);
+    }
+    struct odk_record_new endless = { .value = { .data = large, .len = INT32_MAX } };
+    assert_int_equal(odk_batch_builder_add(&builder, &endless), ODK_ERR_TOO_LARGE);
+    assert_int_equal(builder.len, len);
+    odk_batch_builder_deinit(&builder);
+    free(data);
+}
+
 static void batch_above_2_gib_is_refused(void **state)
 {
     (void)state;
@@ -412,6 +443,7 @@ int main(void)
         cmocka_unit_test(emptied_batches_have_no_records),
         cmocka_unit_test(built_batch_equals_kafkas),
         cmocka_unit_test(built_batch_without_producer_is_accepted),
+        cmocka_unit_test(builder_makes_the_same_batch_twice),
         cmocka_unit_test(batch_above_2_gib_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
