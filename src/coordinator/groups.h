@@ -29,6 +29,7 @@
 #include "base/base.h"
 #include "base/list.h"
 #include "base/timer.h"
+#include "coordinator/assign.h"
 #include "wire/errors.h"
 
 struct groups;
@@ -89,8 +90,8 @@ struct groups_config {
     int32_t size_max;
     int32_t modern_size_max;
     int32_t assignment_interval_ms; /* group.consumer.assignment.interval.ms */
-    bool assignors[2];              /* offered, by enum group_assignor; [0] is the default when both are */
-    struct odk_str assignor_default;
+    bool assignors[GROUP_ASSIGNOR_COUNT]; /* offered */
+    enum group_assignor assignor_default; /* the first of group.consumer.assignors */
     int32_t offset_metadata_bytes_max;
     int64_t offsets_retention_ms;
     int64_t retention_check_interval_ms;
