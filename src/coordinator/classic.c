@@ -1,4 +1,4 @@
-#include "coordinator/groups_internal.h"
+#include "coordinator/classic.h"
 
 void classic_join(struct group *group, struct group_call *call)
 {
@@ -64,12 +64,6 @@ bool classic_subscribed(const struct group *group, struct odk_str topic)
     UNREACHABLE();
 }
 
-int64_t classic_empty_since_ms(const struct group *group)
-{
-    (void)group;
-    UNREACHABLE();
-}
-
 void classic_describe(const struct group *group, struct group_call *call)
 {
     (void)group;
@@ -123,4 +117,11 @@ bool classic_cancel(struct group *group, struct group_call *call)
     (void)group;
     (void)call;
     return false;
+}
+
+bool classic_offsets_expire(const struct group *group, int64_t *ret_since_ms)
+{
+    (void)group;
+    (void)ret_since_ms;
+    UNREACHABLE();
 }

@@ -24,9 +24,9 @@ enum group_record_kind {
 };
 
 /* Readers outside the broker stumble over 4 (flexible). */
-#define OFFSET_COMMIT_VALUE_VERSION   3
-#define GROUP_METADATA_VALUE_VERSION  3
-#define GROUP_RECORD_TOMBSTONE        (-1)
+#define OFFSET_COMMIT_VALUE_VERSION  3
+#define GROUP_METADATA_VALUE_VERSION 3
+#define GROUP_RECORD_TOMBSTONE       (-1)
 
 /* Builds one record after the other and hands each to record; its memory is used again. */
 struct group_writer {

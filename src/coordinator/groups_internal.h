@@ -76,8 +76,9 @@ bool classic_empty(const struct group *group);
 struct odk_str classic_protocol_type(const struct group *group);
 /* May offsets of this topic expire or be deleted? Not while a member of a live group subscribes to it. */
 bool classic_subscribed(const struct group *group, struct odk_str topic);
-/* Since when the group is empty; -1 when it is not. */
-int64_t classic_empty_since_ms(const struct group *group);
+/* Do offsets of topics that nobody subscribes to expire at the moment? ret_since_ms is when their retention began; -1:
+ * each at its commit. */
+bool classic_offsets_expire(const struct group *group, int64_t *ret_since_ms);
 void classic_describe(const struct group *group, struct group_call *call);
 uint32_t classic_member_count(const struct group *group);
 /* Value of a GroupMetadata record; data NULL: the group is gone. */
@@ -109,7 +110,6 @@ enum kafka_error modern_fetch_check(struct group *group, struct odk_str member_i
 const char *modern_state(const struct group *group);
 bool modern_empty(const struct group *group);
 bool modern_subscribed(const struct group *group, struct odk_str topic);
-int64_t modern_empty_since_ms(const struct group *group);
 void modern_describe(const struct group *group, struct group_call *call);
 uint32_t modern_member_count(const struct group *group);
 /* One record of a kind from 3 to 8, or 16; key_rest is the key behind its int16. */

@@ -82,12 +82,6 @@ bool modern_subscribed(const struct group *group, struct odk_str topic)
     UNREACHABLE();
 }
 
-int64_t modern_empty_since_ms(const struct group *group)
-{
-    (void)group;
-    UNREACHABLE();
-}
-
 void modern_describe(const struct group *group, struct group_call *call)
 {
     (void)group;
