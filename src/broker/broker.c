@@ -11,6 +11,8 @@ struct broker *broker_new(const struct broker_env *env, struct odk_store *store)
     ASSERT(env->shard < env->shard_count);
     struct broker *broker = xcalloc(1, sizeof(*broker));
     broker->env = *env;
+    broker_config_share(&broker->config, env->config);
+    broker->env.config = &broker->config;
     broker->store = store;
     producer_ids_init(&broker->producer_ids);
     list_init(&broker->deletions);
@@ -27,6 +29,8 @@ void broker_free(struct broker *broker)
     controller_free(broker->controller);
     fetch_sessions_deinit(&broker->fetch_sessions);
     topics_deinit(broker);
+    group_configs_deinit(&broker->group_configs);
+    broker_config_unshare(&broker->config);
     free(broker);
 }
 

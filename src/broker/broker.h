@@ -33,7 +33,7 @@ struct broker_env {
     void (*random)(void *context, void *dst, size_t len);
     const struct odk_diag *diag;
     struct timers *timers;              /* the reactor's */
-    const struct broker_config *config; /* shared, immutable after start */
+    const struct broker_config *config; /* as it was at the start, shared; each shard works with a copy */
     struct odk_boot_info identity;
     uint32_t shard;
     uint32_t shard_count;

@@ -9,6 +9,7 @@
 #include "broker/config.h"
 #include "broker/errors.h"
 #include "broker/fetch_session.h"
+#include "broker/group_configs.h"
 #include "broker/producer_ids.h"
 #include "broker/request.h"
 #include "broker/topics.h"
@@ -17,10 +18,12 @@ struct controller;
 
 struct broker {
     struct broker_env env;
+    struct broker_config config; /* this shard's: env.config points here */
     struct odk_store *store;
     uint64_t now_ns;
     int64_t wall_ms;
     struct topics topics;
+    struct group_configs group_configs;
     struct list deletions; /* topics whose logs are on their way out; see topics.c */
     struct producer_ids producer_ids;
     struct fetch_sessions fetch_sessions;

@@ -67,7 +67,7 @@ static void say_unknown(struct odk_str key, const struct odk_diag *sink)
 static void say_inert(struct broker_config *config, enum broker_config_id id, const struct odk_diag *sink)
 {
     uint64_t bit = UINT64_C(1) << (id % 64);
-    if (broker_config_rows[id].effect == CONFIG_ACTS || (config->inert_said[id / 64] & bit))
+    if (!(broker_config_rows[id].effect & CONFIG_INERT) || (config->inert_said[id / 64] & bit))
         return;
     config->inert_said[id / 64] |= bit;
     DIAG_INFO(sink, "%s: accepted, no effect", broker_config_rows[id].key);
@@ -91,12 +91,9 @@ enum odk_err broker_config_set(struct broker_config *config, struct odk_str key,
     if (origin < config->origin[id])
         return ODK_OK;
     const struct config_row *row = &broker_config_rows[id];
-    char *text = config_text_copy(value);
-    if (!text) {
-        (void)snprintf(ret_why->text, sizeof(ret_why->text), "%s: the value is longer than %u bytes or has a NUL",
-                       row->key, CONFIG_VALUE_BYTES_MAX);
+    char *text = config_text_take(row, value, ret_why);
+    if (!text)
         return ODK_ERR_INVALID;
-    }
     enum odk_err err = config_value_parse(row, text, config, ret_why);
     if (err != ODK_OK) {
         free(text);
@@ -131,4 +128,55 @@ enum odk_err broker_config_load(struct broker_config *config, struct odk_str tex
     (void)snprintf(ret_why->text, sizeof(ret_why->text), "line %u: a \\u must be followed by four hexadecimal digits",
                    bad_line);
     return ODK_ERR_INVALID;
+}
+
+/* -- changes at run time ------------------------------------------------------------------------------------------ */
+
+void broker_config_share(struct broker_config *dst, const struct broker_config *src)
+{
+    *dst = *src;
+    for (uint32_t layer = 0; layer < CONFIG_LAYERS; layer++) {
+        for (uint32_t id = 0; id < BROKER_CONFIG_COUNT; id++)
+            ASSERT(!src->dynamic[layer][id]);
+    }
+}
+
+void broker_config_unshare(struct broker_config *config)
+{
+    for (uint32_t layer = 0; layer < CONFIG_LAYERS; layer++) {
+        for (uint32_t id = 0; id < BROKER_CONFIG_COUNT; id++)
+            free(config->dynamic[layer][id]);
+    }
+    *config = (struct broker_config){ 0 };
+}
+
+const char *broker_config_given(const struct broker_config *config, enum broker_config_id id)
+{
+    for (uint32_t layer = CONFIG_LAYERS; layer > 0; layer--) {
+        if (config->dynamic[layer - 1][id])
+            return config->dynamic[layer - 1][id];
+    }
+    return config->set[id];
+}
+
+enum odk_err broker_config_change(struct broker_config *config, enum config_layer layer, enum broker_config_id id,
+                                  const char *text, struct config_why *ret_why)
+{
+    const struct config_row *row = &broker_config_rows[id];
+    char *old = config->dynamic[layer][id];
+    char *copy = text ? config_text_take(row, odk_str_from(text), ret_why) : NULL;
+    if (text && !copy)
+        return ODK_ERR_INVALID;
+    if (copy && config_value_parse(row, copy, config, ret_why) != ODK_OK) {
+        free(copy);
+        return ODK_ERR_INVALID;
+    }
+    config->dynamic[layer][id] = copy;
+    const char *given = broker_config_given(config, id);
+    if (given)
+        ASSERT(config_value_parse(row, given, config, ret_why) == ODK_OK); /* was parsed when it was given */
+    else
+        config_value_default(row, config);
+    free(old);
+    return ODK_OK;
 }

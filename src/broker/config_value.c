@@ -230,6 +230,15 @@ char *config_text_copy(struct odk_str text)
     return xstrndup(text.len ? text.data : "", text.len);
 }
 
+char *config_text_take(const struct config_row *row, struct odk_str text, struct config_why *ret_why)
+{
+    char *copy = config_text_copy(text);
+    if (!copy)
+        (void)snprintf(ret_why->text, sizeof(ret_why->text), "%s: the value is longer than %u bytes or has a NUL",
+                       row->key, CONFIG_VALUE_BYTES_MAX);
+    return copy;
+}
+
 /* -- showing ------------------------------------------------------------------------------------------------------ */
 
 static struct odk_str flags_print(const struct config_row *row, uint8_t flags, char dst[CONFIG_TEXT_BYTES])

@@ -27,6 +27,8 @@ uint32_t config_row_find(const struct config_row *rows, uint32_t count, struct o
 /* A copy with blanks cut off at both ends, NUL-terminated; NULL when it is too long or has a NUL inside. The caller
  * frees. */
 char *config_text_copy(struct odk_str text);
+/* The same for a value of row; ret_why says why there is none. */
+char *config_text_take(const struct config_row *row, struct odk_str text, struct config_why *ret_why);
 
 /* The next item of "a,b,c" without surrounding blanks; false at the end. An empty text has no items. */
 bool config_list_next(struct odk_str *rest, struct odk_str *ret_item);

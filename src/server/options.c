@@ -306,6 +306,6 @@ void options_print_config(const struct options *options)
         const struct config_row *row = &broker_config_rows[id];
         struct odk_str value = config_print(row, &options->config, buffer);
         printf("%s=%.*s # %s%s\n", row->key, ODK_STR_FMT(value), origins[options->config.origin[id]],
-               row->effect == CONFIG_INERT ? ", no effect" : "");
+               row->effect & CONFIG_INERT ? ", no effect" : "");
     }
 }

@@ -64,12 +64,12 @@ static void conf_write(FILE *to)
         "# A KAFKA_ environment variable (KAFKA_NUM_PARTITIONS) comes before this file, --override before both.\n",
         to);
     for (uint32_t i = 0; i < BROKER_CONFIG_COUNT; i++) {
-        if (broker_config_rows[i].effect == CONFIG_ACTS)
+        if (!(broker_config_rows[i].effect & CONFIG_INERT))
             conf_row(to, &broker_config_rows[i]);
     }
     (void)fputs("\n# ---- Known from Kafka, accepted, without effect ----\n", to);
     for (uint32_t i = 0; i < BROKER_CONFIG_COUNT; i++) {
-        if (broker_config_rows[i].effect == CONFIG_INERT)
+        if (broker_config_rows[i].effect & CONFIG_INERT)
             conf_row(to, &broker_config_rows[i]);
     }
 }
@@ -88,6 +88,8 @@ static void page_row(FILE *to, const struct config_row *row)
     range_print(range, sizeof(range), row);
     (void)fprintf(to, "| `%s` | %s | %s | %s | %s", row->key, types[row->type], row->fallback ? row->fallback : "",
                   range, row->doc);
+    if (row->effect & CONFIG_DYNAMIC)
+        (void)fputs(" May be changed while the broker runs.", to);
     if (row->synonyms[0] != '\0')
         (void)fprintf(to, " Default from `%s`.", row->synonyms);
     (void)fputs(" |\n", to);
@@ -98,7 +100,7 @@ static void page_table(FILE *to, const char *title, const struct config_row *row
 {
     (void)fprintf(to, "\n## %s\n\n| key | type | default | allowed | meaning |\n|---|---|---|---|---|\n", title);
     for (uint32_t i = 0; i < count; i++) {
-        if (rows[i].effect == effect)
+        if ((rows[i].effect & CONFIG_INERT) == (int)effect)
             page_row(to, &rows[i]);
     }
 }
@@ -106,16 +108,18 @@ static void page_table(FILE *to, const char *title, const struct config_row *row
 static void page_write(FILE *to)
 {
     (void)fputs(
-        "# Settings\n\nMade by tests/tidy/config_doc.c from src/broker/broker_config.def and topic_config.def; not "
-        "edited "
-        "by hand.\n\nStrength, weakest first: default, file, environment (`KAFKA_` or `KAFKA_CFG_` + the key in "
+        "# Settings\n\nMade by tests/tidy/config_doc.c from src/broker/broker_config.def, topic_config.def and "
+        "group_config.def; not edited by hand.\n\nStrength, weakest first: default, file, environment (`KAFKA_` or `KAFKA_CFG_` + the key in "
         "capitals, `.` as `_`, `_` as `__`, `-` as `___`), command line.\nUnknown keys are reported and ignored; "
-        "values that are not allowed stop the start.\n",
+        "values that are not allowed stop the start.\nOver all of them stand changes at run time (`odradek config alter`, kafka-configs): for all brokers, then for "
+        "this one.\n",
         to);
     page_table(to, "Broker", broker_config_rows, BROKER_CONFIG_COUNT, CONFIG_ACTS);
     page_table(to, "Topics", topic_config_rows, TOPIC_CONFIG_COUNT, CONFIG_ACTS);
+    page_table(to, "Groups", group_config_rows, GROUP_CONFIG_COUNT, CONFIG_ACTS);
     page_table(to, "Broker: accepted, without effect", broker_config_rows, BROKER_CONFIG_COUNT, CONFIG_INERT);
     page_table(to, "Topics: kept and shown, without effect", topic_config_rows, TOPIC_CONFIG_COUNT, CONFIG_INERT);
+    page_table(to, "Groups: kept and shown, without effect", group_config_rows, GROUP_CONFIG_COUNT, CONFIG_INERT);
 }
 
 static int compare(const char *text, size_t len, const char *path)

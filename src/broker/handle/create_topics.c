@@ -79,9 +79,6 @@ static bool items_take(struct create_topics *create)
 
 /* -- out ---------------------------------------------------------------------------------------------------------- */
 
-/* DescribeConfigs' numbers of where a value comes from. */
-enum { SOURCE_TOPIC = 1, SOURCE_STATIC_BROKER = 4, SOURCE_DEFAULT = 5 };
-
 static struct odk_str text_keep(struct arena *arena, struct odk_str text)
 {
     char *copy = text.data ? arena_new(arena, char, text.len) : NULL;
@@ -101,11 +98,11 @@ static bool configs_fill(struct request *request, const struct create_item *item
         const struct config_row *row = &topic_config_rows[id];
         struct create_topics_response_config *config = &out->configs[out->configs_count++];
         char text[CONFIG_TEXT_BYTES];
-        bool changed = topic_config_default_changed((enum topic_config_id)id, request->broker->env.config);
+        enum config_source source = config_source_of(row->synonyms, request->broker->env.config);
         create_topics_response_config_init(config);
         config->name = odk_str_from(row->key);
         config->value = text_keep(&request->arena, config_print(row, &item->config, text));
-        config->config_source = item->config.set[id] ? SOURCE_TOPIC : changed ? SOURCE_STATIC_BROKER : SOURCE_DEFAULT;
+        config->config_source = (int8_t)(item->config.set[id] ? CONFIG_SOURCE_TOPIC : source);
     }
     return true;
 }

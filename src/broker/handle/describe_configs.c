@@ -1,16 +1,11 @@
 /*
- * DescribeConfigs: settings of topics and of this broker, from the two tables. Source: protocol guide; KIP-133,
- * KIP-226, KIP-569.
+ * DescribeConfigs: settings of topics, of this broker and of groups, from the three tables. Source: protocol guide;
+ * KIP-133, KIP-226, KIP-569, KIP-1142.
  */
 #include <stdio.h>
 
 #include "broker/api.h"
 #include "broker/broker_internal.h"
-
-enum resource_type { RESOURCE_TOPIC = 2, RESOURCE_BROKER = 4 };
-enum config_source { SOURCE_TOPIC = 1, SOURCE_STATIC_BROKER = 4, SOURCE_DEFAULT = 5 };
-
-#define SYNONYMS_MAX 8u
 
 struct describe {
     struct request *request;
@@ -59,84 +54,108 @@ static void entry_fill(struct describe *describe, const struct config_row *row, 
         out->documentation = odk_str_from(row->doc);
 }
 
+static bool entries_new(struct describe *describe, struct describe_configs_response_resource *out, uint32_t count)
+{
+    out->configs = arena_new(&describe->request->arena, struct describe_configs_response_config, count);
+    describe->short_of_memory |= !out->configs;
+    return out->configs != NULL;
+}
+
 static bool synonyms_new(struct describe *describe, struct describe_configs_response_config *out, size_t count)
 {
+    if (!describe->in.include_synonyms)
+        return false;
     out->synonyms = arena_new(&describe->request->arena, struct describe_configs_response_synonym, count);
     describe->short_of_memory |= !out->synonyms;
     return out->synonyms != NULL;
 }
 
-static void synonym_add(struct describe_configs_response_config *out, const struct config_row *row,
-                        struct odk_str value, enum config_source source)
+static void synonym_add(struct describe_configs_response_config *out, const char *key, struct odk_str value,
+                        enum config_source source)
 {
-    bool secret = row->type == CONFIG_PASSWORD;
     out->synonyms[out->synonyms_count++] = (struct describe_configs_response_synonym){
-        .name = odk_str_from(row->key), .value = secret ? (struct odk_str){ 0 } : value, .source = (int8_t)source
+        .name = odk_str_from(key), .value = value, .source = (int8_t)source
     };
 }
 
-static struct odk_str fallback_of(const struct config_row *row)
+/* The broker's keys that count for a value, what counts first. */
+static void synonyms_add(struct describe *describe, struct describe_configs_response_config *out,
+                         const struct config_place *places, uint32_t count)
 {
-    return row->fallback ? odk_str_from(row->fallback) : (struct odk_str){ 0 };
+    for (uint32_t i = 0; i < count; i++) {
+        const char *text = config_place_text(describe->request->broker->env.config, places[i]);
+        synonym_add(out, broker_config_rows[places[i].id].key, text ? odk_str_from(text) : (struct odk_str){ 0 },
+                    places[i].source);
+    }
 }
 
-/* -- topics ---------------------------------------------------------------------------------------------------------
+/* -- topics and groups ----------------------------------------------------------------------------------------------
  */
 
-/* What counts first, then what would count without it, down to the defaults. */
-static void topic_synonyms(struct describe *describe, const struct topic *topic, enum topic_config_id id,
-                           struct describe_configs_response_config *out)
-{
-    const struct broker_config *broker = describe->request->broker->env.config;
-    struct config_synonym synonyms[SYNONYMS_MAX];
-    uint32_t count = topic_config_synonyms(id, broker, synonyms, SYNONYMS_MAX);
-    if (!synonyms_new(describe, out, 2 * count + 1))
-        return;
-    if (topic->config.set[id])
-        synonym_add(out, &topic_config_rows[id], out->value, SOURCE_TOPIC);
-    for (uint32_t i = 0; i < count; i++) {
-        const struct config_row *row = &broker_config_rows[synonyms[i].id];
-        if (synonyms[i].set)
-            synonym_add(out, row, value_of(describe, row, broker), SOURCE_STATIC_BROKER);
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        const struct config_row *row = &broker_config_rows[synonyms[i].id];
-        if (row->fallback)
-            synonym_add(out, row, fallback_of(row), SOURCE_DEFAULT);
-    }
-}
+/* Something with settings of its own. */
+struct owner {
+    const struct config_table *table;
+    enum config_source source;
+    void *config;
+};
 
-static void topic_entry(struct describe *describe, const struct topic *topic, enum topic_config_id id,
+static void owned_entry(struct describe *describe, const struct owner *owner, uint32_t id,
                         struct describe_configs_response_config *out)
 {
-    const struct broker_config *broker = describe->request->broker->env.config;
-    enum config_source source = SOURCE_DEFAULT;
-    if (topic->config.set[id])
-        source = SOURCE_TOPIC;
-    else if (topic_config_default_changed(id, broker))
-        source = SOURCE_STATIC_BROKER;
-    entry_fill(describe, &topic_config_rows[id], &topic->config, out);
-    out->config_source = (int8_t)source;
-    out->is_default = source != SOURCE_TOPIC;
-    if (describe->in.include_synonyms)
-        topic_synonyms(describe, topic, id, out);
+    const struct config_row *row = &owner->table->rows[id];
+    struct config_place places[CONFIG_PLACES_MAX];
+    uint32_t count = config_places(row->synonyms, describe->request->broker->env.config, places);
+    bool own = config_own_texts(owner->table, owner->config)[id] != NULL;
+    entry_fill(describe, row, owner->config, out);
+    out->config_source = (int8_t)(own ? owner->source : count > 0 ? places[0].source : CONFIG_SOURCE_DEFAULT);
+    out->is_default = !own;
+    if (!synonyms_new(describe, out, count + 1))
+        return;
+    if (own)
+        synonym_add(out, row->key, out->value, owner->source);
+    synonyms_add(describe, out, places, count);
+}
+
+static void owner_describe(struct describe *describe, const struct owner *owner,
+                           const struct describe_configs_request_resource *in,
+                           struct describe_configs_response_resource *out)
+{
+    if (!entries_new(describe, out, owner->table->count))
+        return;
+    for (uint32_t id = 0; id < owner->table->count; id++) {
+        if (is_wanted(in, owner->table->rows[id].key))
+            owned_entry(describe, owner, id, &out->configs[out->configs_count++]);
+    }
 }
 
 static void topic_describe(struct describe *describe, const struct describe_configs_request_resource *in,
                            struct describe_configs_response_resource *out)
 {
-    const struct topic *topic = topics_by_name(&describe->request->broker->topics, in->resource_name);
+    struct topic *topic = topics_by_name(&describe->request->broker->topics, in->resource_name);
     const char *why = topic ? NULL : topic_name_check(in->resource_name);
     if (!topic) {
         resource_refuse(out, why ? KAFKA_INVALID_TOPIC_EXCEPTION : KAFKA_UNKNOWN_TOPIC_OR_PARTITION,
                         why ? odk_str_from(why) : ODK_STR("this topic does not exist"));
         return;
     }
-    out->configs = arena_new(&describe->request->arena, struct describe_configs_response_config, TOPIC_CONFIG_COUNT);
-    describe->short_of_memory |= !out->configs;
-    for (uint32_t id = 0; out->configs && id < TOPIC_CONFIG_COUNT; id++)
-        if (is_wanted(in, topic_config_rows[id].key))
-            topic_entry(describe, topic, (enum topic_config_id)id, &out->configs[out->configs_count++]);
+    struct owner owner = { &topic_config_table, CONFIG_SOURCE_TOPIC, &topic->config };
+    owner_describe(describe, &owner, in, out);
+}
+
+/* A group that does not exist, or sets nothing, has the broker's values. */
+static void group_describe(struct describe *describe, const struct describe_configs_request_resource *in,
+                           struct describe_configs_response_resource *out)
+{
+    struct broker *broker = describe->request->broker;
+    struct group_config none;
+    if (in->resource_name.len == 0) {
+        resource_refuse(out, KAFKA_INVALID_REQUEST, ODK_STR("Group name must not be empty"));
+        return;
+    }
+    struct group_configs_entry *entry = group_configs_find(&broker->group_configs, in->resource_name);
+    config_own_init(&group_config_table, &none, broker->env.config);
+    struct owner owner = { &group_config_table, CONFIG_SOURCE_GROUP, entry ? &entry->config : &none };
+    owner_describe(describe, &owner, in, out);
 }
 
 /* -- this broker ----------------------------------------------------------------------------------------------------
@@ -147,17 +166,29 @@ static void broker_entry(struct describe *describe, enum broker_config_id id,
 {
     const struct broker_config *config = describe->request->broker->env.config;
     const struct config_row *row = &broker_config_rows[id];
-    bool set = config->set[id] != NULL;
+    struct config_place places[CONFIG_PLACES_MAX];
+    uint32_t count = config_places(row->key, config, places);
+    enum config_source source = count > 0 ? places[0].source : CONFIG_SOURCE_DEFAULT;
     entry_fill(describe, row, config, out);
-    out->read_only = true; /* settings are read at the start */
-    out->config_source = set ? SOURCE_STATIC_BROKER : SOURCE_DEFAULT;
-    out->is_default = !set;
-    if (!describe->in.include_synonyms || !synonyms_new(describe, out, 2))
-        return;
-    if (set)
-        synonym_add(out, row, out->value, SOURCE_STATIC_BROKER);
-    if (row->fallback)
-        synonym_add(out, row, fallback_of(row), SOURCE_DEFAULT);
+    out->read_only = !(row->effect & CONFIG_DYNAMIC);
+    out->config_source = (int8_t)source;
+    out->is_default = source == CONFIG_SOURCE_DEFAULT;
+    if (synonyms_new(describe, out, count))
+        synonyms_add(describe, out, places, count);
+}
+
+/* What was set for all brokers while they run. */
+static void all_brokers_entry(struct describe *describe, enum broker_config_id id,
+                              struct describe_configs_response_config *out)
+{
+    const struct broker_config *config = describe->request->broker->env.config;
+    struct config_place place = { CONFIG_SOURCE_ALL_BROKERS, id };
+    const char *text = config_place_text(config, place);
+    entry_fill(describe, &broker_config_rows[id], config, out);
+    out->value = text ? odk_str_from(text) : (struct odk_str){ 0 };
+    out->config_source = CONFIG_SOURCE_ALL_BROKERS;
+    if (synonyms_new(describe, out, 1))
+        synonyms_add(describe, out, &place, 1);
 }
 
 static bool is_this_node(struct describe *describe, struct odk_str name)
@@ -170,17 +201,43 @@ static bool is_this_node(struct describe *describe, struct odk_str name)
 static void broker_describe(struct describe *describe, const struct describe_configs_request_resource *in,
                             struct describe_configs_response_resource *out)
 {
-    if (in->resource_name.len == 0)
-        return; /* the settings that were made for all brokers while they run: there are none */
-    if (!is_this_node(describe, in->resource_name)) {
+    const struct broker_config *config = describe->request->broker->env.config;
+    bool all = in->resource_name.len == 0;
+    if (!all && !is_this_node(describe, in->resource_name)) {
         resource_refuse(out, KAFKA_INVALID_REQUEST, ODK_STR("no broker with this id here"));
         return;
     }
-    out->configs = arena_new(&describe->request->arena, struct describe_configs_response_config, BROKER_CONFIG_COUNT);
-    describe->short_of_memory |= !out->configs;
-    for (uint32_t id = 0; out->configs && id < BROKER_CONFIG_COUNT; id++)
-        if (is_wanted(in, broker_config_rows[id].key))
+    if (!entries_new(describe, out, BROKER_CONFIG_COUNT))
+        return;
+    for (uint32_t id = 0; id < BROKER_CONFIG_COUNT; id++) {
+        if (!is_wanted(in, broker_config_rows[id].key))
+            continue;
+        if (!all)
             broker_entry(describe, (enum broker_config_id)id, &out->configs[out->configs_count++]);
+        else if (config->dynamic[CONFIG_ALL_BROKERS][id])
+            all_brokers_entry(describe, (enum broker_config_id)id, &out->configs[out->configs_count++]);
+    }
+}
+
+/* -- what there is none of ------------------------------------------------------------------------------------------
+ */
+
+/* Levels of loggers cannot be changed: there are no loggers to name. */
+static void logger_describe(struct describe *describe, const struct describe_configs_request_resource *in,
+                            struct describe_configs_response_resource *out)
+{
+    if (in->resource_name.len == 0)
+        resource_refuse(out, KAFKA_INVALID_REQUEST, ODK_STR("Broker id must not be empty"));
+    else if (!is_this_node(describe, in->resource_name))
+        resource_refuse(out, KAFKA_INVALID_REQUEST, ODK_STR("no broker with this id here"));
+}
+
+/* Nobody can have subscribed to client metrics: no subscription of any name sets anything. */
+static void metrics_describe(const struct describe_configs_request_resource *in,
+                             struct describe_configs_response_resource *out)
+{
+    if (in->resource_name.len == 0)
+        resource_refuse(out, KAFKA_INVALID_REQUEST, ODK_STR("Client metrics subscription name must not be empty"));
 }
 
 static void resource_describe(struct describe *describe, const struct describe_configs_request_resource *in,
@@ -188,12 +245,16 @@ static void resource_describe(struct describe *describe, const struct describe_c
 {
     out->resource_type = in->resource_type;
     out->resource_name = in->resource_name;
-    if (in->resource_type == RESOURCE_TOPIC)
-        topic_describe(describe, in, out);
-    else if (in->resource_type == RESOURCE_BROKER)
-        broker_describe(describe, in, out);
-    else
+    switch (in->resource_type) {
+    case CONFIG_RESOURCE_TOPIC: topic_describe(describe, in, out); break;
+    case CONFIG_RESOURCE_BROKER: broker_describe(describe, in, out); break;
+    case CONFIG_RESOURCE_BROKER_LOGGER: logger_describe(describe, in, out); break;
+    case CONFIG_RESOURCE_CLIENT_METRICS: metrics_describe(in, out); break;
+    case CONFIG_RESOURCE_GROUP: group_describe(describe, in, out); break;
+    default:
         resource_refuse(out, KAFKA_INVALID_REQUEST, ODK_STR("resources of this type have no settings here"));
+        break;
+    }
 }
 
 void handle_describe_configs(struct request *request)

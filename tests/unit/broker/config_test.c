@@ -20,12 +20,16 @@ static void rows_are_sorted_and_their_defaults_parse(void **state)
     (void)state;
     struct broker_config broker;
     struct topic_config topic;
+    struct group_config group;
     for (uint32_t i = 1; i < BROKER_CONFIG_COUNT; i++)
         assert_true(strcmp(broker_config_rows[i - 1].key, broker_config_rows[i].key) < 0);
     for (uint32_t i = 1; i < TOPIC_CONFIG_COUNT; i++)
         assert_true(strcmp(topic_config_rows[i - 1].key, topic_config_rows[i].key) < 0);
     broker_config_init(&broker); /* asserts that each default parses */
     topic_config_init(&topic, &broker);
+    config_own_init(&group_config_table, &group, &broker);
+    for (uint32_t i = 1; i < GROUP_CONFIG_COUNT; i++)
+        assert_true(strcmp(group_config_rows[i - 1].key, group_config_rows[i].key) < 0);
     for (uint32_t i = 0; i < BROKER_CONFIG_COUNT; i++)
         assert_int_equal(broker_config_find(odk_str_from(broker_config_rows[i].key)), i);
     assert_int_equal(topic_config_find(ODK_STR("no.such.key")), TOPIC_CONFIG_COUNT);
@@ -111,11 +115,12 @@ static void retention_prefers_ms_to_minutes_to_hours(void **state)
     assert_int_equal(set(&broker, "log.retention.ms", "-1", CONFIG_FROM_FILE, &why), ODK_OK);
     topic_config_init(&topic, &broker);
     assert_int_equal(topic.retention_ms, -1);
-    assert_true(topic_config_default_changed(TOPIC_CONFIG_retention_ms, &broker));
-    struct config_synonym synonyms[8];
-    assert_int_equal(topic_config_synonyms(TOPIC_CONFIG_retention_ms, &broker, synonyms, 8), 3);
-    assert_int_equal(synonyms[0].id, BROKER_CONFIG_log_retention_ms);
-    assert_true(synonyms[0].set);
+    struct config_place places[CONFIG_PLACES_MAX];
+    assert_int_equal(config_places(topic_config_rows[TOPIC_CONFIG_retention_ms].synonyms, &broker, places), 4);
+    assert_int_equal(places[0].id, BROKER_CONFIG_log_retention_ms);
+    assert_int_equal(places[0].source, CONFIG_SOURCE_START);
+    assert_int_equal(places[2].id, BROKER_CONFIG_log_retention_hours);
+    assert_int_equal(places[3].source, CONFIG_SOURCE_DEFAULT);
     broker_config_deinit(&broker);
 }
 
@@ -139,6 +144,93 @@ static void topic_values_stand_over_the_brokers_and_can_be_taken_back(void **sta
     assert_int_equal(topic_config_set(&copy, ODK_STR("no.key"), ODK_STR("1"), &why), ODK_ERR_NOT_FOUND);
     assert_int_equal(topic_config_set(&copy, ODK_STR("retention.ms"), ODK_STR("x"), &why), ODK_ERR_INVALID);
     topic_config_deinit(&copy);
+    broker_config_deinit(&broker);
+}
+
+/* The value of log.retention.ms for topics that set nothing. */
+static int64_t retention_of(const struct broker_config *broker)
+{
+    struct topic_config topic;
+    topic_config_init(&topic, broker);
+    return topic.retention_ms;
+}
+
+static void changes_at_run_time_stand_over_the_start_in_two_layers(void **state)
+{
+    (void)state;
+    struct broker_config start, broker;
+    struct config_why why;
+    enum broker_config_id id = BROKER_CONFIG_log_retention_ms;
+    broker_config_init(&start);
+    assert_int_equal(set(&start, "log.retention.hours", "1", CONFIG_FROM_FLAG, &why), ODK_OK);
+    broker_config_share(&broker, &start);
+    assert_int_equal(retention_of(&broker), 3600000);
+    assert_int_equal(broker_config_change(&broker, CONFIG_ALL_BROKERS, id, "7", &why), ODK_OK);
+    assert_int_equal(retention_of(&broker), 7);
+    assert_int_equal(broker_config_change(&broker, CONFIG_THIS_BROKER, id, "8", &why), ODK_OK);
+    assert_int_equal(broker_config_change(&broker, CONFIG_ALL_BROKERS, id, "9", &why), ODK_OK);
+    assert_int_equal(retention_of(&broker), 8);
+    assert_int_equal(broker_config_change(&broker, CONFIG_THIS_BROKER, id, "x", &why), ODK_ERR_INVALID);
+    assert_int_equal(retention_of(&broker), 8);
+    assert_string_equal(broker_config_given(&broker, id), "8");
+    assert_int_equal(broker_config_change(&broker, CONFIG_THIS_BROKER, id, NULL, &why), ODK_OK);
+    assert_int_equal(retention_of(&broker), 9);
+    assert_int_equal(broker_config_change(&broker, CONFIG_ALL_BROKERS, id, NULL, &why), ODK_OK);
+    assert_int_equal(retention_of(&broker), 3600000);
+    assert_null(broker_config_given(&broker, id));
+    assert_int_equal(retention_of(&start), 3600000);
+    broker_config_unshare(&broker);
+    broker_config_deinit(&start);
+}
+
+static enum odk_err group_check(const struct broker_config *broker, const char *key, const char *value,
+                                struct config_why *why)
+{
+    struct group_config group;
+    config_own_init(&group_config_table, &group, broker);
+    enum odk_err err = config_own_set(&group_config_table, &group, odk_str_from(key), odk_str_from(value), why);
+    if (err == ODK_OK)
+        err = group_config_check(&group, broker, why);
+    config_own_deinit(&group_config_table, &group);
+    return err;
+}
+
+static void group_values_stay_inside_the_brokers_bounds(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *key, *value;
+        enum odk_err err;
+    } rows[] = {
+        { "consumer.session.timeout.ms", "45000", ODK_OK },
+        { "consumer.session.timeout.ms", "44999", ODK_ERR_INVALID },
+        { "consumer.session.timeout.ms", "60001", ODK_ERR_INVALID },
+        { "consumer.heartbeat.interval.ms", "15000", ODK_OK },
+        { "consumer.heartbeat.interval.ms", "4999", ODK_ERR_INVALID },
+        { "share.delivery.count.limit", "11", ODK_ERR_INVALID },
+        { "share.isolation.level", "read_committed", ODK_OK },
+        { "share.isolation.level", "serializable", ODK_ERR_INVALID },
+        { "share.auto.offset.reset", "earliest", ODK_OK },
+        { "share.auto.offset.reset", "by_duration:PT1H", ODK_OK },
+        { "share.auto.offset.reset", "by_duration:P", ODK_ERR_INVALID },
+        { "share.auto.offset.reset", "never", ODK_ERR_INVALID },
+        { "streams.num.standby.replicas", "3", ODK_ERR_INVALID },
+        { "streams.task.offset.interval.ms", "15000", ODK_OK },
+        { "streams.task.offset.interval.ms", "14999", ODK_ERR_INVALID },
+        { "errors.deadletterqueue.topic.name", "__x", ODK_ERR_INVALID },
+        { "no.such.key", "1", ODK_ERR_NOT_FOUND },
+    };
+    struct broker_config broker;
+    struct config_why why;
+    broker_config_init(&broker);
+    for (size_t i = 0; i < countof(rows); i++) {
+        if (group_check(&broker, rows[i].key, rows[i].value, &why) != rows[i].err)
+            print_error("%s=%s\n", rows[i].key, rows[i].value);
+        assert_int_equal(group_check(&broker, rows[i].key, rows[i].value, &why), rows[i].err);
+    }
+    assert_int_equal(set(&broker, "group.consumer.max.heartbeat.interval.ms", "50000", CONFIG_FROM_FILE, &why), ODK_OK);
+    assert_int_equal(group_check(&broker, "consumer.heartbeat.interval.ms", "45000", &why), ODK_ERR_INVALID);
+    assert_string_equal(why.text, "consumer.session.timeout.ms must be greater than consumer.heartbeat.interval.ms");
     broker_config_deinit(&broker);
 }
 
@@ -325,6 +417,8 @@ int main(void)
         cmocka_unit_test(stronger_origins_win_in_any_order),
         cmocka_unit_test(retention_prefers_ms_to_minutes_to_hours),
         cmocka_unit_test(topic_values_stand_over_the_brokers_and_can_be_taken_back),
+        cmocka_unit_test(changes_at_run_time_stand_over_the_start_in_two_layers),
+        cmocka_unit_test(group_values_stay_inside_the_brokers_bounds),
         cmocka_unit_test(node_id_takes_the_old_name),
         cmocka_unit_test(properties_are_read_as_java_reads_them),
         cmocka_unit_test(properties_survive_any_bytes),

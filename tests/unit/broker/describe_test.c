@@ -237,11 +237,35 @@ static void broker_values_name_their_source(void **state)
     struct describe_configs_response_config got = config_get(harness, 4, 4, "1", "log.retention.ms");
     assert_true(odk_str_eq(got.value, ODK_STR("5000")));
     assert_int_equal(got.config_source, 4);
-    assert_true(got.read_only);
+    assert_false(got.read_only);
     got = config_get(harness, 4, 4, "1", "fetch.max.bytes");
+    assert_true(got.read_only);
     assert_int_equal(got.config_source, 5);
     assert_int_equal(got.config_type, 3);
     assert_int_equal(configs_get(harness, 4, 4, "", NULL).configs_count, 0);
+}
+
+static void groups_have_the_brokers_values(void **state)
+{
+    struct harness *harness = *state;
+    struct describe_configs_response_config got = config_get(harness, 4, 32, "any", "consumer.session.timeout.ms");
+    assert_true(odk_str_eq(got.value, ODK_STR("45000")));
+    assert_int_equal(got.config_source, 5);
+    assert_int_equal(got.synonyms_count, 1);
+    assert_true(odk_str_eq(got.synonyms[0].name, ODK_STR("group.consumer.session.timeout.ms")));
+    assert_int_equal(configs_get(harness, 4, 32, "any", NULL).configs_count, GROUP_CONFIG_COUNT);
+    assert_int_equal(configs_get(harness, 4, 32, "", NULL).error_code, KAFKA_INVALID_REQUEST);
+}
+
+static void there_are_no_loggers_and_no_client_metrics(void **state)
+{
+    struct harness *harness = *state;
+    assert_int_equal(configs_get(harness, 4, 8, "1", NULL).error_code, KAFKA_NONE);
+    assert_int_equal(configs_get(harness, 4, 8, "1", NULL).configs_count, 0);
+    assert_int_equal(configs_get(harness, 4, 8, "2", NULL).error_code, KAFKA_INVALID_REQUEST);
+    assert_int_equal(configs_get(harness, 4, 8, "", NULL).error_code, KAFKA_INVALID_REQUEST);
+    assert_int_equal(configs_get(harness, 4, 16, "any", NULL).configs_count, 0);
+    assert_int_equal(configs_get(harness, 4, 16, "", NULL).error_code, KAFKA_INVALID_REQUEST);
 }
 
 static void secrets_stay_here(void **state)
@@ -275,6 +299,8 @@ int main(void)
         CASE(topic_values_name_their_source),
         CASE(all_values_come_in_all_versions),
         CASE(broker_values_name_their_source),
+        CASE(groups_have_the_brokers_values),
+        CASE(there_are_no_loggers_and_no_client_metrics),
         CASE(secrets_stay_here),
         CASE(mistakes_have_kafkas_codes),
     };
