@@ -144,7 +144,7 @@ void rig_init(struct rig *rig)
         .modern_size_max = INT32_MAX,
         .assignment_interval_ms = 0,
         .assignors = { true, true },
-        .assignor_default = ODK_STR("uniform"),
+        .assignor_default = GROUP_ASSIGNOR_UNIFORM,
         .offset_metadata_bytes_max = 4096,
         .offsets_retention_ms = INT64_C(7) * 24 * 3600 * 1000,
         .retention_check_interval_ms = 600000,
