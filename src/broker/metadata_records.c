@@ -25,6 +25,16 @@ static struct odk_uuid id_read(struct rd *r)
     return id;
 }
 
+static void settings_write(struct wr *w, const struct metadata_record *record)
+{
+    ASSERT(record->setting_count <= UINT16_MAX);
+    wr_i16(w, (int16_t)record->setting_count);
+    for (uint32_t i = 0; i < record->setting_count; i++) {
+        text_write(w, record->settings[i].key);
+        text_write(w, record->settings[i].value);
+    }
+}
+
 void metadata_record_write(struct wr *w, const struct metadata_record *record)
 {
     wr_i8(w, (int8_t)record->kind);
@@ -34,26 +44,31 @@ void metadata_record_write(struct wr *w, const struct metadata_record *record)
         wr_raw(w, record->id.b, sizeof(record->id.b));
         text_write(w, record->name);
         wr_i32(w, record->partition_count);
-        ASSERT(record->setting_count <= UINT16_MAX);
-        wr_i16(w, (int16_t)record->setting_count);
-        for (uint32_t i = 0; i < record->setting_count; i++) {
-            text_write(w, record->settings[i].key);
-            text_write(w, record->settings[i].value);
-        }
+        settings_write(w, record);
         break;
     case METADATA_TOPIC_DELETED:
     case METADATA_TOPIC_PURGED: wr_raw(w, record->id.b, sizeof(record->id.b)); break;
     case METADATA_PRODUCER_IDS: wr_i64(w, record->producer_ids_end); break;
+    case METADATA_TOPIC_CONFIG:
+        wr_raw(w, record->id.b, sizeof(record->id.b));
+        settings_write(w, record);
+        break;
+    case METADATA_BROKER_CONFIG:
+    case METADATA_GROUP_CONFIG:
+        text_write(w, record->name);
+        settings_write(w, record);
+        break;
+    case METADATA_TOPIC_PARTITIONS:
+        wr_raw(w, record->id.b, sizeof(record->id.b));
+        wr_i32(w, record->partition_count);
+        break;
     }
 }
 
-static enum odk_err topic_read(struct rd *r, struct arena *arena, struct metadata_record *ret)
+static enum odk_err settings_read(struct rd *r, struct arena *arena, struct metadata_record *ret)
 {
-    ret->id = id_read(r);
-    ret->name = text_read(r);
-    ret->partition_count = rd_i32(r);
     ret->setting_count = rd_u16(r);
-    if (r->bad || ret->partition_count < 1 || ret->setting_count > rd_left(r) / 4)
+    if (r->bad || ret->setting_count > rd_left(r) / 4)
         return ODK_ERR_CORRUPT;
     ret->settings = arena_new(arena, struct metadata_setting, ret->setting_count);
     if (!ret->settings)
@@ -65,6 +80,34 @@ static enum odk_err topic_read(struct rd *r, struct arena *arena, struct metadat
     return ODK_OK;
 }
 
+static void partitions_read(struct rd *r, struct metadata_record *ret)
+{
+    ret->partition_count = rd_i32(r);
+    r->bad |= ret->partition_count < 1;
+}
+
+static enum odk_err fields_read(struct rd *r, struct arena *arena, struct metadata_record *ret)
+{
+    switch (ret->kind) {
+    case METADATA_TOPIC:
+        ret->id = id_read(r);
+        ret->name = text_read(r);
+        partitions_read(r, ret);
+        return settings_read(r, arena, ret);
+    case METADATA_TOPIC_DELETED:
+    case METADATA_TOPIC_PURGED: ret->id = id_read(r); return ODK_OK;
+    case METADATA_PRODUCER_IDS: ret->producer_ids_end = rd_i64(r); return ODK_OK;
+    case METADATA_TOPIC_CONFIG: ret->id = id_read(r); return settings_read(r, arena, ret);
+    case METADATA_BROKER_CONFIG:
+    case METADATA_GROUP_CONFIG: ret->name = text_read(r); return settings_read(r, arena, ret);
+    case METADATA_TOPIC_PARTITIONS:
+        ret->id = id_read(r);
+        partitions_read(r, ret);
+        return ODK_OK;
+    }
+    UNREACHABLE();
+}
+
 enum odk_err metadata_record_read(struct odk_bytes value, struct arena *arena, struct metadata_record *ret)
 {
     struct rd r = rd_init(value.data, value.len);
@@ -72,16 +115,10 @@ enum odk_err metadata_record_read(struct odk_bytes value, struct arena *arena, s
     int8_t version = rd_i8(&r);
     if (r.bad)
         return ODK_ERR_CORRUPT;
-    if (version != RECORD_VERSION || kind < METADATA_TOPIC || kind > METADATA_PRODUCER_IDS)
+    if (version != RECORD_VERSION || kind < METADATA_TOPIC || kind > METADATA_KIND_LAST)
         return ODK_ERR_VERSION;
     struct metadata_record record = { .kind = (enum metadata_kind)kind };
-    enum odk_err err = ODK_OK;
-    switch (record.kind) {
-    case METADATA_TOPIC: err = topic_read(&r, arena, &record); break;
-    case METADATA_TOPIC_DELETED:
-    case METADATA_TOPIC_PURGED: record.id = id_read(&r); break;
-    case METADATA_PRODUCER_IDS: record.producer_ids_end = rd_i64(&r); break;
-    }
+    enum odk_err err = fields_read(&r, arena, &record);
     if (err != ODK_OK)
         return err;
     if (r.bad || rd_left(&r) > 0)

@@ -7,6 +7,7 @@
 
 #include "base/diag.h"
 #include "broker/broker_internal.h"
+#include "broker/metadata_records.h"
 #include "broker/purgatory.h"
 
 struct topic *topics_by_name(const struct topics *topics, struct odk_str name)
@@ -43,7 +44,7 @@ struct topic *topics_colliding(const struct topics *topics, struct odk_str name)
 
 struct partition *topic_partition(struct topic *topic, int32_t index)
 {
-    return index >= 0 && index < topic->partition_count ? &topic->partitions[index] : NULL;
+    return index >= 0 && index < topic->partition_count ? topic->partitions[index] : NULL;
 }
 
 struct odk_str topic_name(const struct topic *topic)
@@ -162,6 +163,34 @@ static void partition_serve(struct broker *broker, struct partition *partition)
                    odk_err_text(err));
 }
 
+/* Memory for partitions up to count. */
+static void partitions_add(struct broker *broker, struct topic *topic, int32_t count)
+{
+    int32_t first = topic->partition_count;
+    struct partition_block *block =
+        xcalloc(1, sizeof(*block) + (size_t)(count - first) * sizeof(block->partitions[0]));
+    block->next = topic->blocks;
+    topic->blocks = block;
+    topic->partitions = xrealloc(topic->partitions, (size_t)count * sizeof(struct partition *));
+    for (int32_t i = first; i < count; i++) {
+        struct partition *partition = &block->partitions[i - first];
+        *partition = (struct partition){ .topic = topic, .index = i };
+        partition->shard = partition_shard(odk_str_from(topic->name), i, broker->env.shard_count);
+        list_init(&partition->waiters);
+        topic->partitions[i] = partition;
+    }
+    topic->partition_count = count;
+}
+
+/* Opens the logs of this shard's partitions from first on. */
+static void partitions_serve(struct broker *broker, struct topic *topic, int32_t first)
+{
+    for (int32_t i = first; i < topic->partition_count; i++) {
+        if (topic->partitions[i]->shard == broker->env.shard)
+            partition_serve(broker, topic->partitions[i]);
+    }
+}
+
 static struct topic *topic_make(struct broker *broker, const struct topic_new *spec, const struct topic_config *config)
 {
     struct topic *topic = xcalloc(1, sizeof(*topic));
@@ -171,15 +200,8 @@ static struct topic *topic_make(struct broker *broker, const struct topic_new *s
     topic->plain = xstrndup(plain, spec->name.len);
     topic->id = spec->id;
     topic->internal = spec->internal;
-    topic->partition_count = spec->partition_count;
-    topic->partitions = xcalloc((size_t)spec->partition_count, sizeof(*topic->partitions));
     topic_config_copy(&topic->config, config);
-    for (int32_t i = 0; i < spec->partition_count; i++) {
-        struct partition *partition = &topic->partitions[i];
-        *partition = (struct partition){ .topic = topic, .index = i };
-        partition->shard = partition_shard(spec->name, i, broker->env.shard_count);
-        list_init(&partition->waiters);
-    }
+    partitions_add(broker, topic, spec->partition_count);
     return topic;
 }
 
@@ -189,10 +211,7 @@ void topics_apply_created(struct broker *broker, const struct topic_new *spec)
     ASSERT(!topics_by_name(topics, spec->name));
     ASSERT(!topics_by_id(topics, spec->id));
     struct topic *topic = topic_make(broker, spec, spec->config);
-    for (int32_t i = 0; i < spec->partition_count; i++) {
-        if (topic->partitions[i].shard == broker->env.shard)
-            partition_serve(broker, &topic->partitions[i]);
-    }
+    partitions_serve(broker, topic, 0);
     HASH_ADD_KEYPTR(by_name, topics->by_name, topic->name, spec->name.len, topic);
     HASH_ADD_KEYPTR(by_plain, topics->by_plain, topic->plain, spec->name.len, topic);
     HASH_ADD(by_id, topics->by_id, id, sizeof(topic->id), topic);
@@ -200,11 +219,61 @@ void topics_apply_created(struct broker *broker, const struct topic_new *spec)
     topics->partition_count += (uint32_t)topic->partition_count;
 }
 
+/* -- changes ------------------------------------------------------------------------------------------------------ */
+
+void topics_apply_grown(struct broker *broker, struct odk_uuid id, int32_t partition_count)
+{
+    struct topic *topic = topics_by_id(&broker->topics, id);
+    ASSERT(topic);
+    int32_t first = topic->partition_count;
+    ASSERT(partition_count > first);
+    partitions_add(broker, topic, partition_count);
+    partitions_serve(broker, topic, first);
+    broker->topics.partition_count += (uint32_t)(partition_count - first);
+}
+
+/* Tells the logs of this shard what the topic's settings are now. */
+static void logs_configure(struct topic *topic)
+{
+    struct odk_log_config config = topic_config_for_log(&topic->config);
+    for (int32_t i = 0; i < topic->partition_count; i++) {
+        if (topic->partitions[i]->log)
+            odk_log_configure(topic->partitions[i]->log, &config);
+    }
+}
+
+void topics_apply_configured(struct broker *broker, struct odk_uuid id, const struct metadata_setting *settings,
+                             uint32_t count)
+{
+    struct topic *topic = topics_by_id(&broker->topics, id);
+    ASSERT(topic);
+    topic_config_deinit(&topic->config);
+    topic_config_init(&topic->config, broker->env.config);
+    for (uint32_t i = 0; i < count; i++) {
+        struct config_why why;
+        if (topic_config_set(&topic->config, settings[i].key, settings[i].value, &why) != ODK_OK)
+            DIAG_WARN(broker->env.diag, "topic %s: setting ignored: %s", topic->name, why.text);
+    }
+    logs_configure(topic);
+}
+
+void topics_refresh(struct broker *broker)
+{
+    for (struct topic *topic = broker->topics.by_name; topic; topic = topic->by_name.next) {
+        config_own_refresh(&topic_config_table, &topic->config, broker->env.config);
+        logs_configure(topic);
+    }
+}
+
 /* -- deletion ----------------------------------------------------------------------------------------------------- */
 
 static void topic_free(struct topic *topic)
 {
     topic_config_deinit(&topic->config);
+    for (struct partition_block *block = topic->blocks, *next; block; block = next) {
+        next = block->next;
+        free(block);
+    }
     free(topic->partitions);
     free(topic->plain);
     free(topic->name);
@@ -251,7 +320,7 @@ static void topic_remove(struct broker *broker, struct topic *topic, void (*dele
     *deletion = (struct deletion){ .topic = topic, .left = 1, .deleted = deleted, .context = context };
     list_push_back(&broker->deletions, &deletion->node);
     for (int32_t i = 0; i < topic->partition_count; i++) {
-        struct partition *partition = &topic->partitions[i];
+        struct partition *partition = topic->partitions[i];
         struct odk_log *log = partition->log;
         if (!log)
             continue;
@@ -287,8 +356,8 @@ void topics_apply_swept(struct broker *broker, const struct topic_new *spec,
     struct topic *topic = topic_make(broker, spec, &config);
     for (int32_t i = 0; i < topic->partition_count; i++) {
         /* A folder that belongs to somebody else by now, or is damaged, stays. */
-        if (topic->partitions[i].shard == broker->env.shard)
-            (void)partition_open(broker, &topic->partitions[i]);
+        if (topic->partitions[i]->shard == broker->env.shard)
+            (void)partition_open(broker, topic->partitions[i]);
     }
     topic_remove(broker, topic, deleted, context);
 }

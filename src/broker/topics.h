@@ -19,6 +19,7 @@
 #define METADATA_TOPIC_NAME "__odradek_metadata"
 
 struct broker;
+struct metadata_setting;
 struct topic;
 
 struct partition {
@@ -30,12 +31,19 @@ struct partition {
     enum odk_err fault; /* owner only: why log is NULL */
 };
 
+/* Partitions that came into being together. They stay where they are: logs and waiting requests point to them. */
+struct partition_block {
+    struct partition_block *next;
+    struct partition partitions[];
+};
+
 struct topic {
     char *name;
     char *plain; /* name with '_' for '.' */
     struct odk_uuid id;
     int32_t partition_count;
-    struct partition *partitions;
+    struct partition **partitions;  /* by index */
+    struct partition_block *blocks; /* their memory */
     struct topic_config config;
     bool internal;
     UT_hash_handle by_name;
@@ -92,6 +100,17 @@ void topics_apply_deleted(struct broker *broker, struct odk_uuid id, void (*dele
  * are not used. */
 void topics_apply_swept(struct broker *broker, const struct topic_new *topic,
                         void (*deleted)(void *context, enum odk_err err), void *context);
+
+/* The topic has partition_count partitions from now on, more than before; those of this shard get their logs. */
+void topics_apply_grown(struct broker *broker, struct odk_uuid id, int32_t partition_count);
+
+/* The topic sets these settings and no others from now on; its logs are told. A value that is not allowed any more is
+ * left out, with a line. */
+void topics_apply_configured(struct broker *broker, struct odk_uuid id, const struct metadata_setting *settings,
+                             uint32_t count);
+
+/* The broker's settings have changed: what topics do not set themselves follows. */
+void topics_refresh(struct broker *broker);
 
 /* Frees the memory of all topics, of those on their way out as well; logs belong to the store, which must be closed or
  * abandoned. */

@@ -97,7 +97,7 @@ static int32_t index_on(struct harness *harness, const char *name, uint32_t shar
 {
     struct topic *topic = harness_topic(harness, 0, name);
     for (int32_t i = 0; i < topic->partition_count; i++)
-        if (topic->partitions[i].shard == shard)
+        if (topic->partitions[i]->shard == shard)
             return i;
     fail_msg("no partition of %s on shard %u", name, shard);
     return -1;
@@ -119,8 +119,8 @@ static void nothing_left(struct harness *harness)
         struct topic *topic, *next;
         HASH_ITER(by_name, harness->shards[s].broker->topics.by_name, topic, next)
         for (int32_t i = 0; i < topic->partition_count; i++)
-            if (topic->partitions[i].shard == s)
-                assert_true(list_empty(&topic->partitions[i].waiters));
+            if (topic->partitions[i]->shard == s)
+                assert_true(list_empty(&topic->partitions[i]->waiters));
     }
     harness_forget(harness);
 }

@@ -36,6 +36,21 @@ static const struct {
     { { .kind = METADATA_TOPIC_DELETED }, BYTES("\2\0" ID) },
     { { .kind = METADATA_TOPIC_PURGED }, BYTES("\3\0" ID) },
     { { .kind = METADATA_PRODUCER_IDS, .producer_ids_end = 3000 }, BYTES("\4\0\0\0\0\0\0\0\13\270") },
+    { { .kind = METADATA_TOPIC_CONFIG, .settings = settings, .setting_count = 1 },
+      BYTES("\5\0" ID "\0\1"
+            "\0\14retention.ms"
+            "\0\1"
+            "5") },
+    { { .kind = METADATA_BROKER_CONFIG, .name = ODK_STR("1"), .settings = settings, .setting_count = 1 },
+      BYTES("\6\0"
+            "\0\1"
+            "1"
+            "\0\1"
+            "\0\14retention.ms"
+            "\0\1"
+            "5") },
+    { { .kind = METADATA_GROUP_CONFIG, .name = ODK_STR("g") }, BYTES("\7\0\0\1g\0\0") },
+    { { .kind = METADATA_TOPIC_PARTITIONS, .partition_count = 5 }, BYTES("\10\0" ID "\0\0\0\5") },
 #undef BYTES
 };
 
@@ -79,6 +94,12 @@ static void records_come_back_as_they_were(void **state)
     assert_true(odk_str_eq(record.settings[1].key, ODK_STR("cleanup.policy")));
     assert_int_equal(metadata_record_read(bytes_of(3), &arena, &record), ODK_OK);
     assert_int_equal(record.producer_ids_end, 3000);
+    assert_int_equal(metadata_record_read(bytes_of(5), &arena, &record), ODK_OK);
+    assert_true(odk_str_eq(record.name, ODK_STR("1")));
+    assert_int_equal(record.setting_count, 1);
+    assert_true(odk_str_eq(record.settings[0].key, ODK_STR("retention.ms")));
+    assert_int_equal(metadata_record_read(bytes_of(7), &arena, &record), ODK_OK);
+    assert_int_equal(record.partition_count, 5);
     arena_deinit(&arena);
 }
 
@@ -92,7 +113,7 @@ static void damage_is_told_from_a_newer_format(void **state)
         for (bytes.len = 0; bytes.len < golden[i].len; bytes.len++)
             assert_int_equal(metadata_record_read(bytes, &arena, &record), ODK_ERR_CORRUPT);
     }
-    assert_int_equal(metadata_record_read((struct odk_bytes){ (const uint8_t *)"\5\0", 2 }, &arena, &record),
+    assert_int_equal(metadata_record_read((struct odk_bytes){ (const uint8_t *)"\11\0", 2 }, &arena, &record),
                      ODK_ERR_VERSION);
     assert_int_equal(metadata_record_read((struct odk_bytes){ (const uint8_t *)"\1\1", 2 }, &arena, &record),
                      ODK_ERR_VERSION);

@@ -275,8 +275,8 @@ static void one_request_reaches_partitions_on_all_shards(void **state)
     }
     struct topic *topic = harness_topic(harness, 0, "t");
     for (int32_t i = 0; i < MANY - 1; i++) {
-        owned[topic->partitions[i].shard]++;
-        assert_int_equal(topic->partitions[i].log != NULL, topic->partitions[i].shard == 0);
+        owned[topic->partitions[i]->shard]++;
+        assert_int_equal(topic->partitions[i]->log != NULL, topic->partitions[i]->shard == 0);
     }
     assert_true(owned[0] > 0 && owned[1] > 0);
     for (int32_t i = 0; i < MANY; i++)
