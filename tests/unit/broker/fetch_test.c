@@ -105,8 +105,8 @@ static int32_t index_on(struct harness *harness, const char *name, uint32_t shar
 
 static int64_t end_of(struct harness *harness, const char *name, int32_t index)
 {
-    uint32_t shard = harness_topic(harness, 0, name)->partitions[index].shard;
-    return odk_log_end_offset(harness_topic(harness, shard, name)->partitions[index].log);
+    uint32_t shard = harness_topic(harness, 0, name)->partitions[index]->shard;
+    return odk_log_end_offset(harness_topic(harness, shard, name)->partitions[index]->log);
 }
 
 static void nothing_left(struct harness *harness)

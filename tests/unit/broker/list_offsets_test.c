@@ -98,8 +98,8 @@ static void places_are_named(void **state)
 {
     struct harness *harness = *state;
     for (int32_t i = 0; i < 4; i++) {
-        uint32_t shard = harness_topic(harness, 0, "t")->partitions[i].shard;
-        fake_set_start(harness_topic(harness, shard, "t")->partitions[i].log, 2);
+        uint32_t shard = harness_topic(harness, 0, "t")->partitions[i]->shard;
+        fake_set_start(harness_topic(harness, shard, "t")->partitions[i]->log, 2);
         expect(list_one(harness, VERSION, "t", i, -1), KAFKA_NONE, 10, -1, EPOCH);
         expect(list_one(harness, VERSION, "t", i, -2), KAFKA_NONE, 2, -1, EPOCH);
         expect(list_one(harness, VERSION, "t", i, -3), KAFKA_NONE, 6, T0 - 950, EPOCH);
