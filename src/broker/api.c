@@ -19,8 +19,27 @@
     X(create_topics, 0, 7)                                                                                             \
     X(delete_topics, 0, 6)                                                                                             \
     X(init_producer_id, 0, 5)                                                                                          \
+    X(describe_acls, 0, 3)                                                                                             \
+    X(create_acls, 0, 3)                                                                                               \
+    X(delete_acls, 0, 3)                                                                                               \
     X(describe_configs, 0, 4)                                                                                          \
+    X(alter_replica_log_dirs, 0, 2)                                                                                    \
+    X(create_delegation_token, 0, 3)                                                                                   \
+    X(renew_delegation_token, 0, 2)                                                                                    \
+    X(expire_delegation_token, 0, 2)                                                                                   \
+    X(describe_delegation_token, 0, 3)                                                                                 \
+    X(elect_leaders, 0, 2)                                                                                             \
+    X(alter_partition_reassignments, 0, 1)                                                                             \
+    X(list_partition_reassignments, 0, 0)                                                                              \
+    X(describe_client_quotas, 0, 1)                                                                                    \
+    X(alter_client_quotas, 0, 1)                                                                                       \
+    X(describe_user_scram_credentials, 0, 0)                                                                           \
+    X(alter_user_scram_credentials, 0, 0)                                                                              \
+    X(describe_quorum, 0, 2)                                                                                           \
+    X(update_features, 0, 2)                                                                                           \
     X(describe_cluster, 0, 2)                                                                                          \
+    X(describe_transactions, 0, 0)                                                                                     \
+    X(list_transactions, 0, 2)                                                                                         \
     X(describe_topic_partitions, 0, 0)
 
 /* The schema's facts under names that API_TABLE can paste. */

@@ -45,6 +45,25 @@ void handle_describe_configs(struct request *request);
 void handle_find_coordinator(struct request *request);
 void handle_describe_cluster(struct request *request);
 void handle_describe_topic_partitions(struct request *request);
+void handle_describe_acls(struct request *request);
+void handle_create_acls(struct request *request);
+void handle_delete_acls(struct request *request);
+void handle_alter_replica_log_dirs(struct request *request);
+void handle_create_delegation_token(struct request *request);
+void handle_renew_delegation_token(struct request *request);
+void handle_expire_delegation_token(struct request *request);
+void handle_describe_delegation_token(struct request *request);
+void handle_elect_leaders(struct request *request);
+void handle_alter_partition_reassignments(struct request *request);
+void handle_list_partition_reassignments(struct request *request);
+void handle_describe_client_quotas(struct request *request);
+void handle_alter_client_quotas(struct request *request);
+void handle_describe_user_scram_credentials(struct request *request);
+void handle_alter_user_scram_credentials(struct request *request);
+void handle_describe_quorum(struct request *request);
+void handle_update_features(struct request *request);
+void handle_describe_transactions(struct request *request);
+void handle_list_transactions(struct request *request);
 
 /* A version of ApiVersions that is not spoken: answered in version 0 with UNSUPPORTED_VERSION. */
 void api_versions_unsupported(struct request *request);

@@ -274,3 +274,8 @@ void controller_free(struct controller *controller)
     free(controller->legs);
     free(controller);
 }
+
+int64_t controller_log_end(struct controller *controller)
+{
+    return odk_log_end_offset(controller->log);
+}

@@ -86,5 +86,7 @@ void controller_submit(struct broker *broker, struct controller_op *op);
 /* Shard 0. */
 struct controller *controller_new(struct broker *broker);
 void controller_free(struct controller *controller);
+/* The first offset of the metadata log that is not durable yet. */
+int64_t controller_log_end(struct controller *controller);
 /* broker_start. */
 void controller_start(struct controller *controller, void (*done)(void *context, enum odk_err err), void *context);

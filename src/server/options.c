@@ -225,11 +225,10 @@ static void listeners_take(struct parse *parse)
     options->server.listen_count = parse->listen_count;
 }
 
-/* log.dirs wins over log.dir; one directory holds everything. */
+/* One directory holds everything. */
 static void data_dir_take(struct parse *parse)
 {
-    const struct broker_config *config = &parse->options->config;
-    const char *dir = config->log_dirs ? config->log_dirs : config->log_dir;
+    const char *dir = broker_config_data_dir(&parse->options->config);
     bool missing = !dir || !*dir;
     if (missing && !parse->options->print_config)
         complain(parse, "no data directory: name one with --data-dir DIR or log.dirs=DIR, or try: odradek dev");

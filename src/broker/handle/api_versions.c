@@ -2,13 +2,8 @@
 #include "base/uuid.h"
 #include "broker/api.h"
 #include "broker/broker_internal.h"
+#include "broker/feature_levels.h"
 #include "wire/messages.h"
-
-/* metadata.version says which generation of Kafka's cluster metadata a broker is at; tools show it. Level 25 is 4.0,
- * whose client-visible part this broker follows. No other feature (transactions, newer groups, shares) is on. */
-#define METADATA_VERSION_NAME "metadata.version"
-#define METADATA_VERSION_MIN  7
-#define METADATA_VERSION      25
 
 /* Letters and digits at both ends, also '-' and '.' between. */
 static bool software_text_ok(struct odk_str text)
@@ -59,32 +54,42 @@ static bool keys_fill(struct request *request, struct api_versions_response *rep
     return true;
 }
 
+/* Levels do not change while the program runs, so their epoch stays 0. Clients of before version 4 cannot read a range
+ * that begins at 0 (KAFKA-17492). */
+static bool features_fill(struct request *request, struct api_versions_response *reply)
+{
+    uint32_t count;
+    const struct feature *rows = feature_rows(&count);
+    reply->supported_features = arena_new(&request->arena, struct api_versions_response_supported_feature, count);
+    reply->finalized_features = arena_new(&request->arena, struct api_versions_response_finalized_feature, count);
+    if (!reply->supported_features || !reply->finalized_features)
+        return false;
+    reply->finalized_features_epoch = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct odk_str name = odk_str_from(rows[i].name);
+        if (rows[i].first > 0 || request->version >= 4)
+            reply->supported_features[reply->supported_features_count++] =
+                (struct api_versions_response_supported_feature){ name, rows[i].first, rows[i].last };
+        if (rows[i].level > 0)
+            reply->finalized_features[reply->finalized_features_count++] =
+                (struct api_versions_response_finalized_feature){ name, rows[i].level, rows[i].level };
+    }
+    return true;
+}
+
 void handle_api_versions(struct request *request)
 {
     struct api_versions_request in;
     if (!request_decoded(request, api_versions_request_decode(&in, &request->body, &request->arena, request->version)))
         return;
-    struct api_versions_response_supported_feature supported = { .name = ODK_STR(METADATA_VERSION_NAME),
-                                                                 .min_version = METADATA_VERSION_MIN,
-                                                                 .max_version = METADATA_VERSION };
-    struct api_versions_response_finalized_feature finalized = {
-        .name = ODK_STR(METADATA_VERSION_NAME),
-        .max_version_level = METADATA_VERSION,
-        .min_version_level = METADATA_VERSION,
-    };
     struct api_versions_response reply;
     api_versions_response_init(&reply);
     reply.error_code = (int16_t)request_check(request, &in);
     if (reply.error_code == KAFKA_NONE) {
-        if (!keys_fill(request, &reply)) {
+        if (!keys_fill(request, &reply) || !features_fill(request, &reply)) {
             request_too_large(request);
             return;
         }
-        reply.supported_features = &supported;
-        reply.supported_features_count = 1;
-        reply.finalized_features_epoch = 0;
-        reply.finalized_features = &finalized;
-        reply.finalized_features_count = 1;
     }
     request_reply(request, api_versions_response_encode(&reply, request_reply_begin(request), request->version));
 }
