@@ -41,6 +41,7 @@ void groups_free(struct groups *groups)
     HASH_ITER(by_id, groups->by_id, group, next)
     group_free(group, KAFKA_NOT_COORDINATOR);
     group_writer_deinit(&groups->writer);
+    arena_deinit(&groups->scratch);
     free(groups);
 }
 
@@ -98,6 +99,7 @@ void groups_refuse(struct groups *groups, struct group_call *call, enum kafka_er
 void groups_flush(struct groups *groups)
 {
     groups->env.flush(groups->env.context);
+    arena_reset(&groups->scratch);
 }
 
 uint64_t groups_deadline(const struct groups *groups, int64_t ms)

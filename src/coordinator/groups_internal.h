@@ -32,6 +32,7 @@ struct groups {
     struct group *by_id;
     struct timer expiry;
     struct group_writer writer;
+    struct arena scratch; /* of this event: groups_flush forgets it; no limit */
     bool loading; /* between groups_new and groups_loaded: no timers, no records */
 };
 
