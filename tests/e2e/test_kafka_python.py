@@ -3,10 +3,12 @@
 import time
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.admin import ConfigResource, ConfigResourceType, NewPartitions, NewTopic
+from kafka.admin import (ACL, ACLFilter, ACLOperation, ACLPermissionType, ACLResourcePatternType, ConfigResource,
+                         ConfigResourceType, NewPartitions, NewTopic, ResourcePattern, ResourcePatternFilter,
+                         ResourceType)
 from kafka.codec import has_lz4, has_snappy, has_zstd
-from kafka.errors import (InvalidTopicError, MessageSizeTooLargeError, TopicAlreadyExistsError,
-                          UnknownTopicOrPartitionError)
+from kafka.errors import (InvalidTopicError, MessageSizeTooLargeError, SecurityDisabledError,
+                          TopicAlreadyExistsError, UnknownTopicOrPartitionError)
 
 from harness.case import case, check, equal
 from harness.clients import create_topic
@@ -177,4 +179,22 @@ def describes_the_cluster(t):
     check(cluster["cluster_id"], f"no cluster id: {cluster}")
     equal([(b["host"], b["port"]) for b in cluster["brokers"]], [(t.target.host, t.target.port)], "brokers")
     equal(cluster["controller_id"], cluster["brokers"][0]["node_id"], "controller")
+    client.close()
+
+
+@case()
+def hears_that_there_are_no_access_rules(t):
+    client = KafkaAdminClient(bootstrap_servers=t.bootstrap)
+    anything = ACLFilter(principal=None, host="*", operation=ACLOperation.ANY, permission_type=ACLPermissionType.ANY,
+                         resource_pattern=ResourcePatternFilter(ResourceType.ANY, None, ACLResourcePatternType.ANY))
+    rule = ACL(principal="User:bob", host="*", operation=ACLOperation.READ, permission_type=ACLPermissionType.ALLOW,
+               resource_pattern=ResourcePattern(ResourceType.TOPIC, t.topic))
+    try:
+        raise AssertionError(f"described: {client.describe_acls(anything)}")
+    except SecurityDisabledError:
+        pass
+    made = client.create_acls([rule])
+    equal((made["succeeded"], [error for _, error in made["failed"]]), ([], [SecurityDisabledError]), "created")
+    (gone,) = client.delete_acls([anything])
+    equal((gone[1], gone[2]), ([], SecurityDisabledError), "deleted")
     client.close()

@@ -66,6 +66,16 @@ def administers(t):
 
 
 @case()
+def hears_what_one_node_has_not(t):
+    create_topic(t.bootstrap, t.topic)
+    node = kafkajs(t, "metadata", topic=t.topic)["topics"][0]["partitions"][0]["leader"]
+    answer = kafkajs(t, "refusals", topic=t.topic, node=node)
+    equal([answer[what] for what in ("described", "created", "deleted")], ["SECURITY_DISABLED"] * 3, "access rules")
+    equal((answer.get("moved"), answer["moving"]), (None, []), "moved to where it is")
+    equal(answer["movedAway"], "INVALID_REPLICA_ASSIGNMENT", "moved to nobody")
+
+
+@case()
 def adds_partitions(t):
     t.need_api(CREATE_PARTITIONS, "CreatePartitions")
     create_topic(t.bootstrap, t.topic, 2)

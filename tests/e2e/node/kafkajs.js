@@ -45,6 +45,28 @@ const commands = {
       return answer;
     }),
 
+  metadata: ({ topic }) =>
+    withClient(kafka.admin(), (admin) => admin.fetchTopicMetadata({ topics: [topic] })),
+
+  // What fails is answered by the error's type.
+  refusals: ({ topic, node }) =>
+    withClient(kafka.admin(), async (admin) => {
+      const said = (promise) => promise.then((value) => value, (error) => error.type || error.message);
+      const anyAcl = { resourceType: 1, resourcePatternType: 1, operation: 1, permissionType: 1 };
+      const acl = { resourceType: 2, resourceName: topic, resourcePatternType: 3, principal: 'User:bob', host: '*',
+        operation: 3, permissionType: 3 };
+      const move = (replicas) =>
+        admin.alterPartitionReassignments({ topics: [{ topic, partitionAssignment: [{ partition: 0, replicas }] }] });
+      return {
+        described: await said(admin.describeAcls(anyAcl)),
+        created: await said(admin.createAcls({ acl: [acl] })),
+        deleted: await said(admin.deleteAcls({ filters: [anyAcl] })),
+        moved: await said(move([node])),
+        movedAway: await said(move([node + 6]).catch((error) => (error.errors || [error]).map((e) => e.type).join())),
+        moving: (await admin.listPartitionReassignments({})).topics,
+      };
+    }),
+
   addPartitions: ({ topic, count }) =>
     withClient(kafka.admin(), async (admin) => {
       await admin.createPartitions({ topicPartitions: [{ topic, count }] });
