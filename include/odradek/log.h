@@ -52,6 +52,8 @@ int64_t odk_log_start_offset(struct odk_log *log);
 /* First offset that is not durable yet: the high watermark. May read the end of the active segment once; when that
  * fails the log cannot be used, odk_log_state says why, and start, end and size are 0. */
 int64_t odk_log_end_offset(struct odk_log *log);
+/* True if it is known without any input that the log holds no record: a new one, or one that was left empty. */
+bool odk_log_known_empty(struct odk_log *log);
 /* Bytes of all segments, the tail included. */
 uint64_t odk_log_size(struct odk_log *log);
 /* ODK_OK, or why appends are refused. */

@@ -5,6 +5,7 @@
 
 #include "broker/broker_internal.h"
 #include "broker/controller.h"
+#include "broker/group_host.h"
 
 struct broker *broker_new(const struct broker_env *env, struct odk_store *store)
 {
@@ -17,6 +18,7 @@ struct broker *broker_new(const struct broker_env *env, struct odk_store *store)
     producer_ids_init(&broker->producer_ids);
     list_init(&broker->deletions);
     fetch_sessions_init(&broker->fetch_sessions, (uint32_t)env->config->max_incremental_fetch_session_cache_slots);
+    broker->groups = group_host_new(broker);
     if (env->shard == 0)
         broker->controller = controller_new(broker);
     return broker;
@@ -27,6 +29,7 @@ void broker_free(struct broker *broker)
     if (!broker)
         return;
     controller_free(broker->controller);
+    group_host_free(broker->groups);
     fetch_sessions_deinit(&broker->fetch_sessions);
     topics_deinit(broker);
     group_configs_deinit(&broker->group_configs);
@@ -38,6 +41,16 @@ void broker_tick(struct broker *broker, uint64_t now_ns, int64_t wall_ms)
 {
     broker->now_ns = now_ns;
     broker->wall_ms = wall_ms;
+}
+
+void broker_flush(struct broker *broker)
+{
+    group_host_flush(broker->groups);
+}
+
+bool broker_is_due(const struct broker *broker)
+{
+    return group_host_is_due(broker->groups);
 }
 
 void broker_start(struct broker *broker, void (*done)(void *context, enum odk_err err), void *context)

@@ -46,6 +46,11 @@ void broker_free(struct broker *broker);
 /* Tells the time; to be called after every run() of the io and before anything else of the broker. */
 void broker_tick(struct broker *broker, uint64_t now_ns, int64_t wall_ms);
 
+/* The end of a turn of the loop: what was gathered in it goes into the logs. To be called before odk_store_tick. */
+void broker_flush(struct broker *broker);
+/* True if broker_flush has something to do: the loop must not sleep now. */
+bool broker_is_due(const struct broker *broker);
+
 /*
  * Shard 0 only, when all shards exist and their inboxes are drained: replays the metadata log, spreads the topics to
  * all shards, opens their logs; then done. ODK_ERR_CORRUPT and friends with a message already given.

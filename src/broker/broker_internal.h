@@ -15,6 +15,7 @@
 #include "broker/topics.h"
 
 struct controller;
+struct group_host;
 
 struct broker {
     struct broker_env env;
@@ -27,6 +28,7 @@ struct broker {
     struct list deletions; /* topics whose logs are on their way out; see topics.c */
     struct producer_ids producer_ids;
     struct fetch_sessions fetch_sessions;
+    struct group_host *groups;
     struct controller *controller; /* shard 0 only */
     struct diag_rate malformed_rate;
     struct diag_rate unsupported_rate;

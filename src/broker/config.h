@@ -70,6 +70,13 @@ struct config_row {
 #define CONFIG_C_PASSWORD const char *
 
 enum topic_cleanup { TOPIC_CLEANUP_COMPACT = 1, TOPIC_CLEANUP_DELETE = 2 };
+enum group_protocols { GROUP_PROTOCOL_CLASSIC = 1, GROUP_PROTOCOL_CONSUMER = 2 };
+enum group_migration {
+    GROUP_MIGRATION_DISABLED,
+    GROUP_MIGRATION_DOWNGRADE,
+    GROUP_MIGRATION_UPGRADE,
+    GROUP_MIGRATION_BIDIRECTIONAL,
+};
 enum topic_timestamp { TOPIC_CREATE_TIME, TOPIC_LOG_APPEND_TIME };
 enum topic_compression {
     TOPIC_COMPRESSION_UNCOMPRESSED,

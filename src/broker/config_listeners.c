@@ -6,6 +6,7 @@
 #include "base/base.h"
 #include "base/diag.h"
 #include "broker/config_value.h"
+#include "coordinator/assign.h"
 
 static enum odk_err refuse(struct odk_str item, const char *reason, struct config_why *ret_why)
 {
@@ -164,6 +165,47 @@ static enum odk_err check_protocols(const struct broker_config *config, const st
     return ODK_OK;
 }
 
+static enum odk_err check_assignors(const struct broker_config *config, struct config_why *ret_why)
+{
+    struct odk_str rest = odk_str_from(config->group_consumer_assignors), item;
+    enum group_assignor assignor;
+    uint32_t count = 0;
+    for (; config_list_next(&rest, &item); count++) {
+        if (!group_assignor_parse(item, &assignor)) {
+            (void)snprintf(ret_why->text, sizeof(ret_why->text),
+                           "group.consumer.assignors: \"%.*s\" is none; there are uniform and range",
+                           (int)MIN(item.len, (size_t)80), item.data);
+            return ODK_ERR_INVALID;
+        }
+    }
+    if (count > 0)
+        return ODK_OK;
+    (void)snprintf(ret_why->text, sizeof(ret_why->text), "group.consumer.assignors: there must be one");
+    return ODK_ERR_INVALID;
+}
+
+/* Kafka's conditions on the settings of groups. */
+static enum odk_err check_groups(const struct broker_config *config, struct config_why *ret_why)
+{
+    const char *wrong = NULL;
+    if (!(config->group_coordinator_rebalance_protocols & GROUP_PROTOCOL_CLASSIC))
+        wrong = "group.coordinator.rebalance.protocols: classic cannot be left out";
+    else if (config->group_min_session_timeout_ms > config->group_max_session_timeout_ms)
+        wrong = "group.min.session.timeout.ms is above group.max.session.timeout.ms";
+    else if (config->group_consumer_session_timeout_ms < config->group_consumer_min_session_timeout_ms ||
+             config->group_consumer_session_timeout_ms > config->group_consumer_max_session_timeout_ms)
+        wrong = "group.consumer.session.timeout.ms is outside its .min. and .max.";
+    else if (config->group_consumer_heartbeat_interval_ms < config->group_consumer_min_heartbeat_interval_ms ||
+             config->group_consumer_heartbeat_interval_ms > config->group_consumer_max_heartbeat_interval_ms)
+        wrong = "group.consumer.heartbeat.interval.ms is outside its .min. and .max.";
+    else if (config->group_consumer_heartbeat_interval_ms >= config->group_consumer_session_timeout_ms)
+        wrong = "group.consumer.heartbeat.interval.ms must be below group.consumer.session.timeout.ms";
+    if (!wrong)
+        return check_assignors(config, ret_why);
+    (void)snprintf(ret_why->text, sizeof(ret_why->text), "%s", wrong);
+    return ODK_ERR_INVALID;
+}
+
 static void warn_dangers(const struct broker_config *config, const struct odk_diag *sink)
 {
     if (config->authorizer_class_name[0] != '\0')
@@ -191,6 +233,8 @@ enum odk_err broker_config_check(const struct broker_config *config, const struc
         err = check_protocols(config, listeners, count, ret_why);
     if (err == ODK_OK)
         err = config_listeners_parse(config->advertised_listeners, listeners, &count, ret_why);
+    if (err == ODK_OK)
+        err = check_groups(config, ret_why);
     if (err == ODK_OK)
         warn_dangers(config, sink);
     return err;

@@ -43,13 +43,13 @@ struct create_item {
     const struct create_setting *settings;
     uint32_t setting_count;
     enum kafka_error refused; /* set by who asks, when it is wrong in itself (with message); else KAFKA_NONE */
+    bool internal;            /* a topic of the program itself, whose name nobody else may use */
     /* out */
     enum kafka_error error;
     const char *message; /* static, or in why; NULL when there is none */
     struct odk_uuid id;
     struct config_why why;
     struct topic_config config; /* good when error is KAFKA_NONE; to be freed by who asked */
-    bool internal;
 };
 
 /* One topic to be deleted: by name, or by id when name.data is NULL. */

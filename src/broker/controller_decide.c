@@ -51,7 +51,7 @@ static bool name_decide(struct controller *controller, const struct controller_o
         refuse(item, KAFKA_INVALID_TOPIC_EXCEPTION, wrong);
         return false;
     }
-    if (topic_name_is_internal(item->name)) {
+    if (topic_name_is_internal(item->name) && !item->internal) {
         refuse(item, KAFKA_INVALID_TOPIC_EXCEPTION, "the name is reserved for an internal topic");
         return false;
     }

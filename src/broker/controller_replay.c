@@ -256,6 +256,7 @@ static void replay_apply_live(struct replay *replay)
             .partition_count = topic->partition_count,
             .replication = 1,
             .config = topic->config,
+            .internal = topic_name_is_internal(odk_str_from(topic->name)),
         };
     }
     controller_apply(replay->controller, op);

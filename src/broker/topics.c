@@ -7,6 +7,7 @@
 
 #include "base/diag.h"
 #include "broker/broker_internal.h"
+#include "broker/group_host.h"
 #include "broker/metadata_records.h"
 #include "broker/purgatory.h"
 
@@ -217,6 +218,7 @@ void topics_apply_created(struct broker *broker, const struct topic_new *spec)
     HASH_ADD(by_id, topics->by_id, id, sizeof(topic->id), topic);
     topics->topic_count++;
     topics->partition_count += (uint32_t)topic->partition_count;
+    group_host_topic_changed(broker->groups, topic);
 }
 
 /* -- changes ------------------------------------------------------------------------------------------------------ */
@@ -230,6 +232,7 @@ void topics_apply_grown(struct broker *broker, struct odk_uuid id, int32_t parti
     partitions_add(broker, topic, partition_count);
     partitions_serve(broker, topic, first);
     broker->topics.partition_count += (uint32_t)(partition_count - first);
+    group_host_topic_changed(broker->groups, topic);
 }
 
 /* Tells the logs of this shard what the topic's settings are now. */
@@ -345,6 +348,7 @@ void topics_apply_deleted(struct broker *broker, struct odk_uuid id, void (*dele
     HASH_DELETE(by_id, topics->by_id, topic);
     topics->topic_count--;
     topics->partition_count -= (uint32_t)topic->partition_count;
+    group_host_topic_gone(broker->groups, topic);
     topic_remove(broker, topic, deleted, context);
 }
 

@@ -101,7 +101,7 @@ static void starved_resume(struct reactor *reactor)
 
 static uint64_t wait_until_ns(struct reactor *reactor)
 {
-    if (!inbox_empty(&reactor->inbox) || !list_empty(&reactor->ready) || starved_due(reactor))
+    if (!inbox_empty(&reactor->inbox) || broker_is_due(reactor->broker) || !list_empty(&reactor->ready) || starved_due(reactor))
         return 0;
     return MIN(timers_next_ns(&reactor->timers), reactor->store_next_ns);
 }
@@ -116,6 +116,7 @@ void reactor_tick(struct reactor *reactor)
     conns_step(reactor);
     starved_resume(reactor);
     timers_fire(&reactor->timers, reactor->now_ns);
+    broker_flush(reactor->broker);
     reactor->store_next_ns = odk_store_tick(reactor->store, reactor->now_ns);
     conns_step(reactor);
 }

@@ -234,6 +234,11 @@ int64_t odk_log_end_offset(struct odk_log *log)
     return log_use(log) ? log->body->end_offset : -1;
 }
 
+bool odk_log_known_empty(struct odk_log *log)
+{
+    return (log_is_fresh(log) || log_is_proven(log)) && odk_log_start_offset(log) == odk_log_end_offset(log);
+}
+
 uint64_t odk_log_size(struct odk_log *log)
 {
     if (log_is_proven(log))

@@ -251,6 +251,11 @@ int64_t odk_log_end_offset(struct odk_log *log)
     return log->visible ? log->batches[log->visible - 1].next : 0;
 }
 
+bool odk_log_known_empty(struct odk_log *log)
+{
+    return odk_log_start_offset(log) == odk_log_end_offset(log);
+}
+
 uint64_t odk_log_size(struct odk_log *log)
 {
     uint64_t size = 0;

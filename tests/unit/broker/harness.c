@@ -58,6 +58,7 @@ static void shard_turn(struct harness_shard *shard)
         task = next;
     }
     timers_fire(&shard->timers, io->ops->mono_ns(io));
+    broker_flush(shard->broker);
     (void)odk_store_tick(shard->store, io->ops->mono_ns(io));
 }
 

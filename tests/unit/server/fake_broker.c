@@ -33,6 +33,17 @@ void broker_tick(struct broker *broker, uint64_t now_ns, int64_t wall_ms)
     (void)wall_ms;
 }
 
+void broker_flush(struct broker *broker)
+{
+    (void)broker;
+}
+
+bool broker_is_due(const struct broker *broker)
+{
+    (void)broker;
+    return false;
+}
+
 bool broker_may_overlap(const uint8_t *frame, size_t len)
 {
     return len > 0 && frame[0] == 'O';
