@@ -14,7 +14,15 @@
     X(fetch, 4, 18)                                                                                                    \
     X(list_offsets, 1, 11)                                                                                             \
     X(metadata, 0, 13)                                                                                                 \
+    X(offset_commit, 1, 10)                                                                                            \
+    X(offset_fetch, 1, 10)                                                                                             \
     X(find_coordinator, 0, 6)                                                                                          \
+    X(join_group, 0, 9)                                                                                                \
+    X(heartbeat, 0, 4)                                                                                                 \
+    X(leave_group, 0, 5)                                                                                               \
+    X(sync_group, 0, 5)                                                                                                \
+    X(describe_groups, 0, 6)                                                                                           \
+    X(list_groups, 0, 5)                                                                                               \
     X(api_versions, 0, 5)                                                                                              \
     X(create_topics, 0, 7)                                                                                             \
     X(delete_topics, 0, 6)                                                                                             \
@@ -28,9 +36,11 @@
     X(renew_delegation_token, 0, 2)                                                                                    \
     X(expire_delegation_token, 0, 2)                                                                                   \
     X(describe_delegation_token, 0, 3)                                                                                 \
+    X(delete_groups, 0, 3)                                                                                             \
     X(elect_leaders, 0, 2)                                                                                             \
     X(alter_partition_reassignments, 0, 1)                                                                             \
     X(list_partition_reassignments, 0, 0)                                                                              \
+    X(offset_delete, 0, 0)                                                                                             \
     X(describe_client_quotas, 0, 1)                                                                                    \
     X(alter_client_quotas, 0, 1)                                                                                       \
     X(describe_user_scram_credentials, 0, 0)                                                                           \
@@ -40,6 +50,8 @@
     X(describe_cluster, 0, 2)                                                                                          \
     X(describe_transactions, 0, 0)                                                                                     \
     X(list_transactions, 0, 2)                                                                                         \
+    X(consumer_group_heartbeat, 0, 1)                                                                                  \
+    X(consumer_group_describe, 0, 1)                                                                                   \
     X(describe_topic_partitions, 0, 0)
 
 /* The schema's facts under names that API_TABLE can paste. */

@@ -1,0 +1,232 @@
+/*
+ * What tools ask about groups: DescribeGroups, ConsumerGroupDescribe, DeleteGroups of many groups at once, and ListGroups
+ * of all. The answers of all owners are put together here. Source: protocol guide; KIP-229, KIP-430, KIP-518, KIP-848.
+ */
+#include "broker/api.h"
+#include "broker/broker_internal.h"
+#include "broker/group_trip.h"
+#include "wire/messages.h"
+
+/* Bits of the ACL operations that exist for a group: read 3, delete 6, describe 8, describe configs 10, alter configs 11.
+ * Nobody is refused anything here. */
+#define GROUP_OPERATIONS (1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11)
+
+/* -- DescribeGroups ------------------------------------------------------------------------------------------------- */
+
+struct describe_groups {
+    struct group_trip trip;
+    struct describe_groups_request in;
+    struct describe_groups_response out;
+};
+
+static void describe_groups_home(struct group_trip *trip)
+{
+    struct describe_groups *own = container_of(trip, struct describe_groups, trip);
+    struct request *request = trip->request;
+    for (int32_t i = 0; own->in.include_authorized_operations && i < own->out.groups_count; i++) {
+        if (own->out.groups[i].error_code == KAFKA_NONE)
+            own->out.groups[i].authorized_operations = GROUP_OPERATIONS;
+    }
+    request_reply(request, describe_groups_response_encode(&own->out, request_reply_begin(request), request->version));
+}
+
+static bool describe_groups_plan(struct describe_groups *own, struct request *request)
+{
+    int32_t count = own->in.groups_count;
+    own->out.groups = arena_new(&request->arena, struct describe_groups_response_group, (size_t)count);
+    own->out.groups_count = count;
+    bool fits = own->out.groups && group_trip_init(&own->trip, request, describe_groups_home);
+    for (int32_t i = 0; fits && i < count; i++) {
+        describe_groups_response_group_init(&own->out.groups[i]);
+        fits = group_trip_add(&own->trip, GROUP_CALL_DESCRIBE, own->in.groups[i], &own->in.groups[i],
+                              &own->out.groups[i]);
+    }
+    return fits;
+}
+
+void handle_describe_groups(struct request *request)
+{
+    struct describe_groups *own = arena_new(&request->arena, struct describe_groups, 1);
+    if (!own) {
+        request_too_large(request);
+        return;
+    }
+    if (!request_decoded(request,
+                         describe_groups_request_decode(&own->in, &request->body, &request->arena, request->version)))
+        return;
+    describe_groups_response_init(&own->out);
+    if (describe_groups_plan(own, request))
+        group_trip_go(&own->trip);
+    else
+        request_too_large(request);
+}
+
+/* -- ConsumerGroupDescribe ------------------------------------------------------------------------------------------ */
+
+struct consumer_group_describe {
+    struct group_trip trip;
+    struct consumer_group_describe_request in;
+    struct consumer_group_describe_response out;
+};
+
+static void consumer_group_describe_home(struct group_trip *trip)
+{
+    struct consumer_group_describe *own = container_of(trip, struct consumer_group_describe, trip);
+    struct request *request = trip->request;
+    for (int32_t i = 0; own->in.include_authorized_operations && i < own->out.groups_count; i++) {
+        if (own->out.groups[i].error_code == KAFKA_NONE)
+            own->out.groups[i].authorized_operations = GROUP_OPERATIONS;
+    }
+    request_reply(request,
+                  consumer_group_describe_response_encode(&own->out, request_reply_begin(request), request->version));
+}
+
+static bool consumer_group_describe_plan(struct consumer_group_describe *own, struct request *request)
+{
+    int32_t count = own->in.group_ids_count;
+    own->out.groups = arena_new(&request->arena, struct consumer_group_describe_response_group, (size_t)count);
+    own->out.groups_count = count;
+    bool fits = own->out.groups && group_trip_init(&own->trip, request, consumer_group_describe_home);
+    for (int32_t i = 0; fits && i < count; i++) {
+        consumer_group_describe_response_group_init(&own->out.groups[i]);
+        fits = group_trip_add(&own->trip, GROUP_CALL_CONSUMER_DESCRIBE, own->in.group_ids[i], &own->in.group_ids[i],
+                              &own->out.groups[i]);
+    }
+    return fits;
+}
+
+void handle_consumer_group_describe(struct request *request)
+{
+    struct consumer_group_describe *own = arena_new(&request->arena, struct consumer_group_describe, 1);
+    if (!own) {
+        request_too_large(request);
+        return;
+    }
+    if (!request_decoded(request, consumer_group_describe_request_decode(&own->in, &request->body, &request->arena,
+                                                                         request->version)))
+        return;
+    consumer_group_describe_response_init(&own->out);
+    if (consumer_group_describe_plan(own, request))
+        group_trip_go(&own->trip);
+    else
+        request_too_large(request);
+}
+
+/* -- DeleteGroups --------------------------------------------------------------------------------------------------- */
+
+struct delete_groups {
+    struct group_trip trip;
+    struct delete_groups_request in;
+    struct delete_groups_response out;
+};
+
+static void delete_groups_home(struct group_trip *trip)
+{
+    const struct delete_groups *own = container_of(trip, struct delete_groups, trip);
+    struct request *request = trip->request;
+    request_reply(request, delete_groups_response_encode(&own->out, request_reply_begin(request), request->version));
+}
+
+static bool delete_groups_plan(struct delete_groups *own, struct request *request)
+{
+    int32_t count = own->in.groups_names_count;
+    own->out.results = arena_new(&request->arena, struct delete_groups_response_group, (size_t)count);
+    own->out.results_count = count;
+    bool fits = own->out.results && group_trip_init(&own->trip, request, delete_groups_home);
+    for (int32_t i = 0; fits && i < count; i++) {
+        delete_groups_response_group_init(&own->out.results[i]);
+        fits = group_trip_add(&own->trip, GROUP_CALL_DELETE, own->in.groups_names[i], &own->in.groups_names[i],
+                              &own->out.results[i]);
+    }
+    return fits;
+}
+
+void handle_delete_groups(struct request *request)
+{
+    struct delete_groups *own = arena_new(&request->arena, struct delete_groups, 1);
+    if (!own) {
+        request_too_large(request);
+        return;
+    }
+    if (!request_decoded(request,
+                         delete_groups_request_decode(&own->in, &request->body, &request->arena, request->version)))
+        return;
+    delete_groups_response_init(&own->out);
+    if (delete_groups_plan(own, request))
+        group_trip_go(&own->trip);
+    else
+        request_too_large(request);
+}
+
+/* -- ListGroups ----------------------------------------------------------------------------------------------------- */
+
+struct list_groups {
+    struct group_trip trip;
+    struct list_groups_request in;
+    struct list_groups_response *parts; /* one for each partition */
+    int32_t part_count;
+};
+
+/* The error of the whole answer. Kafka leaves out what it does not coordinate, and cannot answer while it loads. */
+static int16_t parts_error(const struct list_groups *own, int32_t *ret_group_count)
+{
+    *ret_group_count = 0;
+    for (int32_t i = 0; i < own->part_count; i++) {
+        if (own->parts[i].error_code != KAFKA_NONE && own->parts[i].error_code != KAFKA_NOT_COORDINATOR)
+            return own->parts[i].error_code;
+        *ret_group_count += own->parts[i].groups_count;
+    }
+    return KAFKA_NONE;
+}
+
+static void list_groups_home(struct group_trip *trip)
+{
+    const struct list_groups *own = container_of(trip, struct list_groups, trip);
+    struct request *request = trip->request;
+    struct list_groups_response reply;
+    int32_t count;
+    list_groups_response_init(&reply);
+    reply.error_code = parts_error(own, &count);
+    count = reply.error_code == KAFKA_NONE ? count : 0;
+    reply.groups = arena_new(&request->arena, struct list_groups_response_group, (size_t)count);
+    if (!reply.groups) {
+        request_too_large(request);
+        return;
+    }
+    for (int32_t i = 0; reply.groups_count < count; i++) {
+        const struct list_groups_response *part = &own->parts[i];
+        for (int32_t group = 0; group < part->groups_count; group++)
+            reply.groups[reply.groups_count++] = part->groups[group];
+    }
+    request_reply(request, list_groups_response_encode(&reply, request_reply_begin(request), request->version));
+}
+
+/* Nobody has asked for a group yet when there is no topic for them: then there are none. */
+static bool list_groups_plan(struct list_groups *own, struct request *request)
+{
+    const struct topic *topic = topics_by_name(&request->broker->topics, ODK_STR(GROUP_TOPIC_NAME));
+    own->part_count = topic ? topic->partition_count : 0;
+    own->parts = arena_new(&request->arena, struct list_groups_response, (size_t)own->part_count);
+    bool fits = own->parts && group_trip_init(&own->trip, request, list_groups_home);
+    for (int32_t i = 0; fits && i < own->part_count; i++) {
+        list_groups_response_init(&own->parts[i]);
+        fits = group_trip_add_partition(&own->trip, GROUP_CALL_LIST, i, &own->in, &own->parts[i]);
+    }
+    return fits;
+}
+
+void handle_list_groups(struct request *request)
+{
+    struct list_groups *own = arena_new(&request->arena, struct list_groups, 1);
+    if (!own) {
+        request_too_large(request);
+        return;
+    }
+    if (!request_decoded(request,
+                         list_groups_request_decode(&own->in, &request->body, &request->arena, request->version)))
+        return;
+    if (list_groups_plan(own, request))
+        group_trip_go(&own->trip);
+    else
+        request_too_large(request);
+}
