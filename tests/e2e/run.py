@@ -8,13 +8,18 @@
 FILTER is a part of a test's name, for example `kcat` or `java.console`. Each test runs in a process of its
 own, with a time limit, against a server all tests of one backend share; one line per test, then a summary.
 What a failed test and the server printed follows its line. Exit code 0: everything passed.
+
+A run of everything also leaves its results in build-test/e2e.json; compat.py makes docs/COMPATIBILITY.md of them.
 """
 
 import argparse
+import datetime
 import importlib
+import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -26,10 +31,12 @@ sys.path.insert(0, HERE)
 from harness import case as cases
 from harness.jvm import JARS, Jvm
 from harness.target import External, Kafka, Odradek, ROOT, TargetError, file_tail, stable_port
+from harness.versions import clients
 
 MODULES = sorted(name[:-3] for name in os.listdir(HERE) if name.startswith("test_") and name.endswith(".py"))
 PASSED, FAILED, SKIPPED = "ok", "FAIL", "skip"
 EXIT_FAILED, EXIT_SKIPPED = 1, 77
+RESULTS = os.path.join(ROOT, "build-test", "e2e.json")
 
 
 class Runner:
@@ -38,6 +45,7 @@ class Runner:
         self.work_dir = work_dir
         self.jvm = Jvm(work_dir)
         self.counts = {PASSED: 0, FAILED: 0, SKIPPED: 0}
+        self.results = {}
         self.serial = 0
 
     def make_target(self, work_dir, overrides, io="auto", port=0):
@@ -49,6 +57,8 @@ class Runner:
 
     def report(self, status, label, name, seconds, detail=""):
         self.counts[status] += 1
+        said = f"{status}: {' '.join(detail.split())}" if status == SKIPPED else status
+        self.results.setdefault(name, {})[label] = said
         print(f"{status:<4} {label:<6} {name} {seconds:.2f}s", flush=True)
         if detail:
             print("".join(f"     | {line}\n" for line in detail.rstrip().splitlines()), end="", flush=True)
@@ -168,9 +178,21 @@ def parse_options(argv):
     parser.add_argument("--io", default="uring,epoll", help="backends, one round each (default %(default)s)")
     parser.add_argument("--timeout-factor", type=float, default=1.0, help="for slow builds")
     parser.add_argument("--rss-mb", type=int, default=200, help="the server may not have more (default %(default)s)")
+    parser.add_argument("--results", metavar="FILE", help="where to leave the results (default: see above)")
     parser.add_argument("--keep", action="store_true", help="keep the work directory")
     parser.add_argument("--list", action="store_true")
     return parser.parse_args(argv)
+
+
+def results_write(path, results, options, argv):
+    """What was run on what, with which outcome; nothing that differs from one run to the next on the same day."""
+    version = subprocess.run([options.binary, "version"], stdout=subprocess.PIPE, text=True).stdout.strip()
+    data = {"command": " ".join(["tests/e2e/run.py", *argv]), "date": datetime.date.today().isoformat(),
+            "server": version, "clients": clients({name.split(".")[0] for name in results}), "results": results}
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w") as file:
+        json.dump(data, file, indent=1, sort_keys=True)
+        file.write("\n")
 
 
 def main(argv, modules=MODULES):
@@ -193,6 +215,9 @@ def main(argv, modules=MODULES):
     finally:
         runner.jvm.stop()
     counts = runner.counts
+    results_path = options.results or (RESULTS if ours and not options.filter else None)
+    if results_path:
+        results_write(os.path.abspath(results_path), runner.results, options, argv)
     if options.keep or counts[FAILED]:
         print(f"kept: {work_dir}")
     else:
