@@ -33,8 +33,12 @@
 /* Producer ids come in durable blocks, so that a crash costs ids and not uniqueness. Kafka's number. */
 #define PRODUCER_ID_BLOCK 1000
 
-/* Topics in one CreateTopics or DeleteTopics; each is compared with all others of the request. */
+/* Topics in one CreateTopics, DeleteTopics or CreatePartitions, resources in one AlterConfigs; each is compared with all
+ * others of the request. */
 #define TOPICS_PER_CHANGE_MAX 4096
+
+/* Groups with settings of their own. They need not exist, so nothing else bounds them. */
+#define GROUP_CONFIGS_MAX 100000u
 
 /* Group ids. Kafka has no limit but its strings' 32,767; ids are kept for each group and stand in every record. */
 #define GROUP_ID_BYTES_MAX 1024u

@@ -31,13 +31,16 @@
     X(create_acls, 0, 3)                                                                                               \
     X(delete_acls, 0, 3)                                                                                               \
     X(describe_configs, 0, 4)                                                                                          \
+    X(alter_configs, 0, 2)                                                                                             \
     X(alter_replica_log_dirs, 0, 2)                                                                                    \
+    X(create_partitions, 0, 3)                                                                                         \
     X(create_delegation_token, 0, 3)                                                                                   \
     X(renew_delegation_token, 0, 2)                                                                                    \
     X(expire_delegation_token, 0, 2)                                                                                   \
     X(describe_delegation_token, 0, 3)                                                                                 \
     X(delete_groups, 0, 3)                                                                                             \
     X(elect_leaders, 0, 2)                                                                                             \
+    X(incremental_alter_configs, 0, 1)                                                                                 \
     X(alter_partition_reassignments, 0, 1)                                                                             \
     X(list_partition_reassignments, 0, 0)                                                                              \
     X(offset_delete, 0, 0)                                                                                             \

@@ -76,6 +76,9 @@ void handle_describe_quorum(struct request *request);
 void handle_update_features(struct request *request);
 void handle_describe_transactions(struct request *request);
 void handle_list_transactions(struct request *request);
+void handle_alter_configs(struct request *request);
+void handle_incremental_alter_configs(struct request *request);
+void handle_create_partitions(struct request *request);
 
 /* A version of ApiVersions that is not spoken: answered in version 0 with UNSUPPORTED_VERSION. */
 void api_versions_unsupported(struct request *request);

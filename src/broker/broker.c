@@ -67,6 +67,32 @@ void broker_post(struct broker *broker, uint32_t shard, struct task *task)
         broker->env.post(broker->env.context, shard, task);
 }
 
+/* The value of a key among settings; data NULL: it is not there. */
+static struct odk_str setting_find(const struct metadata_setting *settings, uint32_t count, const char *key)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (odk_str_eq(settings[i].key, odk_str_from(key)))
+            return settings[i].value;
+    }
+    return (struct odk_str){ 0 };
+}
+
+void broker_apply_configured(struct broker *broker, enum config_layer layer, const struct metadata_setting *settings,
+                             uint32_t count)
+{
+    for (uint32_t id = 0; id < BROKER_CONFIG_COUNT; id++) {
+        const struct config_row *row = &broker_config_rows[id];
+        struct odk_str value = setting_find(settings, count, row->key);
+        struct config_why why = { .text = "cannot be changed any more while the broker runs" };
+        bool good = !value.data || (row->effect & CONFIG_DYNAMIC);
+        if (good && broker_config_change(&broker->config, layer, (enum broker_config_id)id, value, &why) == ODK_OK)
+            continue;
+        DIAG_WARN(broker->env.diag, "%s: stored setting ignored: %s", row->key, why.text);
+    }
+    topics_refresh(broker);
+    group_configs_refresh(broker);
+}
+
 bool broker_advertised(struct request *request, struct odk_str *ret_host, int32_t *ret_port)
 {
     const struct broker_config *config = request->broker->env.config;

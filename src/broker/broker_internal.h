@@ -47,6 +47,11 @@ static inline int32_t broker_leader_epoch(const struct broker *broker)
     return broker->env.identity.leader_epoch;
 }
 
+/* What was set for that layer at run time is this and nothing else from now on; what follows the broker's settings is told.
+ */
+void broker_apply_configured(struct broker *broker, enum config_layer layer, const struct metadata_setting *settings,
+                             uint32_t count);
+
 /* The host and port that this client should use to come back: advertised.listeners, or the address it reached. Text is
  * in the request's arena; false when that is used up. */
 bool broker_advertised(struct request *request, struct odk_str *ret_host, int32_t *ret_port);

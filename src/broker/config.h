@@ -240,10 +240,11 @@ bool config_key_of_env(const char *name, char *dst, size_t len);
  * broker_config_unshare. */
 void broker_config_share(struct broker_config *dst, const struct broker_config *src);
 void broker_config_unshare(struct broker_config *config);
-/* Gives a layer its value, or takes it away (text NULL), and makes that count which is the strongest then. Only for
+/* Gives a layer its value, or takes it away (data NULL), and makes that count which is the strongest then. Only for
  * structs that are shared. ODK_ERR_INVALID: bad value, nothing has changed. */
 ODK_MUST_USE enum odk_err broker_config_change(struct broker_config *config, enum config_layer layer,
-                                               enum broker_config_id id, const char *text, struct config_why *ret_why);
+                                               enum broker_config_id id, struct odk_str value,
+                                               struct config_why *ret_why);
 /* The text that counts, as it was given: of the strongest layer, or of the start; NULL: nobody has set it. */
 const char *broker_config_given(const struct broker_config *config, enum broker_config_id id);
 

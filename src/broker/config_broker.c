@@ -160,12 +160,14 @@ const char *broker_config_given(const struct broker_config *config, enum broker_
 }
 
 enum odk_err broker_config_change(struct broker_config *config, enum config_layer layer, enum broker_config_id id,
-                                  const char *text, struct config_why *ret_why)
+                                  struct odk_str value, struct config_why *ret_why)
 {
     const struct config_row *row = &broker_config_rows[id];
     char *old = config->dynamic[layer][id];
-    char *copy = text ? config_text_take(row, odk_str_from(text), ret_why) : NULL;
-    if (text && !copy)
+    if (!old && !value.data)
+        return ODK_OK;
+    char *copy = value.data ? config_text_take(row, value, ret_why) : NULL;
+    if (value.data && !copy)
         return ODK_ERR_INVALID;
     if (copy && config_value_parse(row, copy, config, ret_why) != ODK_OK) {
         free(copy);

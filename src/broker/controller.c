@@ -185,27 +185,61 @@ static struct purge *purge_new(struct controller *controller, struct odk_uuid id
     return purge;
 }
 
+static void create_apply(struct broker *at, const struct create_item *item)
+{
+    struct topic_new topic = { .name = item->name,
+                               .id = item->id,
+                               .partition_count = item->partition_count,
+                               .internal = item->internal,
+                               .config = &item->config };
+    if (item->error == KAFKA_NONE)
+        topics_apply_created(at, &topic);
+}
+
+static void delete_apply(struct broker *at, const struct delete_item *item)
+{
+    if (item->error != KAFKA_NONE)
+        return;
+    struct purge_leg *leg = &item->purge->legs[at->env.shard];
+    leg->at = at;
+    topics_apply_deleted(at, item->id, purge_on_deleted, leg);
+}
+
+static void sweep_apply(struct broker *at, const struct delete_item *item)
+{
+    struct topic_new topic = { .name = item->name, .id = item->id, .partition_count = item->partition_count };
+    item->purge->legs[at->env.shard].at = at;
+    topics_apply_swept(at, &topic, purge_on_deleted, &item->purge->legs[at->env.shard]);
+}
+
+static void alter_apply(struct broker *at, const struct alter_item *item)
+{
+    enum config_layer layer;
+    if (item->error != KAFKA_NONE || !item->changed)
+        return;
+    if (item->type == CONFIG_RESOURCE_TOPIC)
+        topics_apply_configured(at, item->id, item->settings, item->setting_count);
+    else if (item->type == CONFIG_RESOURCE_GROUP)
+        group_configs_apply(at, item->name, item->settings, item->setting_count);
+    else if (controller_alter_layer(at, item->name, &layer)) /* else another node's, whose number this one had once */
+        broker_apply_configured(at, layer, item->settings, item->setting_count);
+}
+
 /* One shard follows a decision. */
 static void op_apply_here(struct broker *at, const struct controller_op *op)
 {
     for (uint32_t i = 0; i < op->count; i++) {
-        if (op->kind == CONTROLLER_CREATE && op->creates[i].error == KAFKA_NONE) {
-            const struct create_item *item = &op->creates[i];
-            struct topic_new topic = { .name = item->name,
-                                       .id = item->id,
-                                       .partition_count = item->partition_count,
-                                       .internal = item->internal,
-                                       .config = &item->config };
-            topics_apply_created(at, &topic);
-        } else if (op->kind == CONTROLLER_DELETE && op->deletes[i].error == KAFKA_NONE) {
-            struct purge_leg *leg = &op->deletes[i].purge->legs[at->env.shard];
-            leg->at = at;
-            topics_apply_deleted(at, op->deletes[i].id, purge_on_deleted, leg);
-        } else if (op->kind == CONTROLLER_SWEEP) {
-            const struct delete_item *item = &op->deletes[i];
-            struct topic_new topic = { .name = item->name, .id = item->id, .partition_count = item->partition_count };
-            item->purge->legs[at->env.shard].at = at;
-            topics_apply_swept(at, &topic, purge_on_deleted, &item->purge->legs[at->env.shard]);
+        switch (op->kind) {
+        case CONTROLLER_CREATE: create_apply(at, &op->creates[i]); break;
+        case CONTROLLER_DELETE: delete_apply(at, &op->deletes[i]); break;
+        case CONTROLLER_SWEEP: sweep_apply(at, &op->deletes[i]); break;
+        case CONTROLLER_GROW:
+            if (op->grows[i].error == KAFKA_NONE)
+                topics_apply_grown(at, op->grows[i].id, op->grows[i].partition_count);
+            break;
+        case CONTROLLER_ALTER: alter_apply(at, &op->alters[i]); break;
+        case CONTROLLER_PRODUCER_IDS:
+        case CONTROLLER_PURGED: UNREACHABLE(); /* nothing that is counted */
         }
     }
 }
@@ -242,7 +276,8 @@ void controller_apply(struct controller *controller, struct controller_op *op)
         if (op->deletes[i].error == KAFKA_NONE)
             op->deletes[i].purge = purge_new(controller, op->deletes[i].id);
     }
-    uint32_t leg_count = removes || op->kind == CONTROLLER_CREATE ? broker->env.shard_count : 1;
+    bool alone = op->kind == CONTROLLER_PRODUCER_IDS || op->kind == CONTROLLER_PURGED;
+    uint32_t leg_count = alone ? 1 : broker->env.shard_count;
     controller->legs_left = leg_count;
     for (uint32_t shard = leg_count; shard > 0; shard--) { /* this one last: it may finish the op */
         struct controller_leg *leg = &controller->legs[shard - 1];

@@ -1,5 +1,6 @@
 /*
- * The controller: the one place, on shard 0, where topics come and go and producer ids are given out.
+ * The controller: the one place, on shard 0, where topics come, change and go, settings are altered, and producer ids are
+ * given out.
  *
  *   any shard: controller_submit(op) -> inbox of shard 0 -> queue -> decide -> metadata log -> apply on every shard
  *              -> back to the shard that asked: op->done
@@ -20,11 +21,14 @@
 #include "wire/errors.h"
 
 struct controller;
+struct metadata_setting;
 struct purge;
 
 enum controller_kind {
     CONTROLLER_CREATE,
     CONTROLLER_DELETE,
+    CONTROLLER_GROW,  /* topics get more partitions */
+    CONTROLLER_ALTER, /* settings of topics, of the broker, of groups */
     CONTROLLER_PRODUCER_IDS,
     CONTROLLER_PURGED, /* the controller's own: the folders of a deleted topic are gone */
     CONTROLLER_SWEEP,  /* at the start: removes folders of topics whose deletion was not finished */
@@ -64,6 +68,46 @@ struct delete_item {
     struct purge *purge;                       /* the controller's */
 };
 
+/* One topic that gets more partitions. */
+struct grow_item {
+    struct odk_str name;
+    int32_t partition_count;      /* afterwards, in all */
+    int32_t assignment_count;     /* partitions that are assigned by hand; -1: none is */
+    const char *assignment_wrong; /* NULL: each names this node alone */
+    enum kafka_error refused;
+    enum kafka_error error;
+    const char *message; /* static, or in why */
+    struct config_why why;
+    struct odk_uuid id; /* out */
+};
+
+/* The protocol's numbers. */
+enum alter_how { ALTER_SET = 0, ALTER_DELETE = 1, ALTER_APPEND = 2, ALTER_SUBTRACT = 3 };
+
+struct alter_change {
+    struct odk_str key;
+    struct odk_str value;
+    int8_t how; /* enum alter_how, if it is one */
+};
+
+/* One resource whose settings are altered: all of its changes, or none. */
+struct alter_item {
+    enum config_resource type; /* TOPIC, BROKER or GROUP */
+    struct odk_str name;
+    bool replace; /* what is not among the changes goes back to its default */
+    const struct alter_change *changes;
+    uint32_t change_count;
+    enum kafka_error refused;
+    enum kafka_error error;
+    const char *message; /* static, or in why */
+    struct config_why why;
+    /* out, when it is to be applied */
+    bool changed;
+    struct odk_uuid id;                /* of a topic */
+    struct metadata_setting *settings; /* all that are set then; to be freed by who asked (alter_item_deinit) */
+    uint32_t setting_count;
+};
+
 struct controller_op {
     struct task task; /* there and back */
     struct list node; /* the controller's queue */
@@ -74,7 +118,9 @@ struct controller_op {
 
     struct create_item *creates;
     struct delete_item *deletes;
-    uint32_t count; /* of creates or deletes */
+    struct grow_item *grows;
+    struct alter_item *alters;
+    uint32_t count; /* of creates, deletes, grows or alters */
     bool validate_only;
     int64_t first_id; /* out: PRODUCER_IDS: the block is [first_id, first_id + PRODUCER_ID_BLOCK) */
     struct odk_uuid purged_id;
@@ -82,6 +128,8 @@ struct controller_op {
 
 /* From any shard; op is zeroed but for kind, done and its inputs. */
 void controller_submit(struct broker *broker, struct controller_op *op);
+
+void alter_item_deinit(struct alter_item *item);
 
 /* Shard 0. */
 struct controller *controller_new(struct broker *broker);

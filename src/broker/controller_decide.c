@@ -1,4 +1,4 @@
-/* The rules for creating and deleting topics. Nothing here changes anything. */
+/* The rules for creating, growing and deleting topics. Nothing here changes anything. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,7 +113,11 @@ static bool settings_decide(struct controller *controller, struct create_item *i
             return false;
         }
     }
-    return true;
+    if (topic_config_check(&item->config, &item->why) == ODK_OK)
+        return true;
+    topic_config_deinit(&item->config);
+    refuse(item, KAFKA_INVALID_CONFIG, item->why.text);
+    return false;
 }
 
 /* A random id, of version 4, never one whose text begins with '-', which tools take for an option. */
@@ -148,23 +152,6 @@ static void create_decide(struct controller *controller, struct controller_op *o
         say_clamped(broker, item);
     item->replication = 1;
     item->id = id_new(broker);
-}
-
-void metadata_record_of_topic(struct metadata_record *ret, struct odk_str name, struct odk_uuid id,
-                              int32_t partition_count, const struct topic_config *config)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < TOPIC_CONFIG_COUNT; i++)
-        count += config->set[i] != NULL;
-    *ret =
-        (struct metadata_record){ .kind = METADATA_TOPIC, .id = id, .name = name, .partition_count = partition_count };
-    ret->settings = count ? xcalloc(count, sizeof(*ret->settings)) : NULL;
-    for (uint32_t i = 0; i < TOPIC_CONFIG_COUNT; i++) {
-        if (config->set[i])
-            ret->settings[ret->setting_count++] =
-                (struct metadata_setting){ .key = odk_str_from(topic_config_rows[i].key),
-                                           .value = odk_str_from(config->set[i]) };
-    }
 }
 
 static uint32_t creates_decide(struct controller *controller, struct controller_op *op, struct metadata_record *records)
@@ -236,7 +223,94 @@ static uint32_t deletes_decide(struct controller *controller, struct controller_
     return count;
 }
 
+/* -- grow --------------------------------------------------------------------------------------------------------- */
+
+static void grow_refuse(struct grow_item *item, enum kafka_error error, const char *message)
+{
+    item->error = error;
+    item->message = message;
+}
+
+static bool grow_size_decide(const struct topic *topic, struct grow_item *item)
+{
+    int32_t now = topic->partition_count;
+    int32_t more = item->partition_count - now;
+    if (item->partition_count == now)
+        (void)snprintf(item->why.text, sizeof(item->why.text), "Topic already has %d partition(s).", now);
+    else if (item->partition_count < now)
+        (void)snprintf(item->why.text, sizeof(item->why.text),
+                       "The topic %s currently has %d partition(s); %d would not be an increase.", topic->name, now,
+                       item->partition_count);
+    if (item->partition_count <= now) {
+        grow_refuse(item, KAFKA_INVALID_PARTITIONS, item->why.text);
+        return false;
+    }
+    if (item->assignment_count >= 0 && item->assignment_count != more) {
+        (void)snprintf(item->why.text, sizeof(item->why.text),
+                       "Attempted to add %d additional partition(s), but only %d assignment(s) were specified.", more,
+                       item->assignment_count);
+        grow_refuse(item, KAFKA_INVALID_REPLICA_ASSIGNMENT, item->why.text);
+        return false;
+    }
+    return true;
+}
+
+/* planned: partitions that earlier items of the same request add. */
+static void grow_decide(struct controller *controller, struct grow_item *item, int64_t *planned)
+{
+    struct broker *broker = controller->broker;
+    struct topic *topic = topics_by_name(&broker->topics, item->name);
+    item->error = item->refused;
+    if (item->error != KAFKA_NONE)
+        return;
+    if (!topic) {
+        grow_refuse(item, KAFKA_UNKNOWN_TOPIC_OR_PARTITION, "there is no such topic");
+        return;
+    }
+    if (topic->internal) {
+        grow_refuse(item, KAFKA_INVALID_TOPIC_EXCEPTION, "an internal topic cannot grow");
+        return;
+    }
+    if (!grow_size_decide(topic, item))
+        return;
+    int64_t more = item->partition_count - topic->partition_count;
+    int64_t total = broker->topics.partition_count + *planned + more;
+    if (item->partition_count > PARTITIONS_PER_TOPIC_MAX || total > broker->env.config->max_partitions) {
+        grow_refuse(item, KAFKA_INVALID_PARTITIONS, "more partitions than max.partitions allows");
+        return;
+    }
+    if (item->assignment_wrong) {
+        grow_refuse(item, KAFKA_INVALID_REPLICA_ASSIGNMENT, item->assignment_wrong);
+        return;
+    }
+    *planned += more;
+    item->id = topic->id;
+}
+
+static uint32_t grows_decide(struct controller *controller, struct controller_op *op, struct metadata_record *records)
+{
+    uint32_t count = 0;
+    int64_t planned = 0;
+    for (uint32_t i = 0; i < op->count; i++) {
+        struct grow_item *item = &op->grows[i];
+        grow_decide(controller, item, &planned);
+        if (item->error == KAFKA_NONE && !op->validate_only)
+            records[count++] = (struct metadata_record){ .kind = METADATA_TOPIC_PARTITIONS,
+                                                         .id = item->id,
+                                                         .partition_count = item->partition_count };
+    }
+    return count;
+}
+
 /* -- all ---------------------------------------------------------------------------------------------------------- */
+
+static uint32_t alters_decide(struct controller *controller, struct controller_op *op, struct metadata_record *records)
+{
+    uint32_t count = 0, groups_planned = 0;
+    for (uint32_t i = 0; i < op->count; i++)
+        count += controller_alter_decide(controller, op, &op->alters[i], &groups_planned, &records[count]);
+    return count;
+}
 
 void controller_decide(struct controller *controller, struct controller_op *op, struct metadata_record **ret_records,
                        uint32_t *ret_count)
@@ -246,6 +320,8 @@ void controller_decide(struct controller *controller, struct controller_op *op, 
     switch (op->kind) {
     case CONTROLLER_CREATE: count = creates_decide(controller, op, records); break;
     case CONTROLLER_DELETE: count = deletes_decide(controller, op, records); break;
+    case CONTROLLER_GROW: count = grows_decide(controller, op, records); break;
+    case CONTROLLER_ALTER: count = alters_decide(controller, op, records); break;
     case CONTROLLER_PRODUCER_IDS:
         op->first_id = controller->producer_ids_end;
         records[count++] = (struct metadata_record){ .kind = METADATA_PRODUCER_IDS,
@@ -270,6 +346,11 @@ void controller_undecide(struct controller_op *op, enum odk_err err)
         } else if (op->kind == CONTROLLER_DELETE && op->deletes[i].error == KAFKA_NONE) {
             op->deletes[i].error = kafka_error_of(err);
             op->deletes[i].message = odk_err_text(err);
+        } else if (op->kind == CONTROLLER_GROW && op->grows[i].error == KAFKA_NONE) {
+            grow_refuse(&op->grows[i], kafka_error_of(err), odk_err_text(err));
+        } else if (op->kind == CONTROLLER_ALTER && op->alters[i].error == KAFKA_NONE && op->alters[i].changed) {
+            op->alters[i].error = kafka_error_of(err);
+            op->alters[i].message = odk_err_text(err);
         }
     }
 }

@@ -1,7 +1,8 @@
-/* The inside of the controller: state that controller.c (queue, log, apply), controller_decide.c (rules) and
- * controller_replay.c (start) share. */
+/* The inside of the controller: what controller.c (queue, log, apply), controller_decide.c and controller_alter.c (rules),
+ * controller_facts.c, controller_replay.c and controller_snapshot.c (start) share. */
 #pragma once
 #include <odradek/log.h>
+#include <uthash.h>
 
 #include "broker/broker_internal.h"
 #include "broker/controller.h"
@@ -51,6 +52,12 @@ struct controller {
  * text points into op. ret_count 0: there is nothing to be written. */
 void controller_decide(struct controller *controller, struct controller_op *op, struct metadata_record **ret_records,
                        uint32_t *ret_count);
+/* The same for settings: fills item and, when there is something to be written, ret, whose settings are allocated.
+ * groups_planned: groups of earlier items of the request that get settings for the first time. */
+bool controller_alter_decide(struct controller *controller, const struct controller_op *op, struct alter_item *item,
+                             uint32_t *groups_planned, struct metadata_record *ret);
+/* Which layer of the broker's settings a resource name means; false: none of this node. */
+bool controller_alter_layer(const struct broker *broker, struct odk_str name, enum config_layer *ret);
 /* Marks everything that was decided as failed. */
 void controller_undecide(struct controller_op *op, enum odk_err err);
 
@@ -64,10 +71,50 @@ void controller_next(struct controller *controller);
 ODK_MUST_USE enum odk_err controller_batch_build(const struct metadata_record *records, uint32_t count, int64_t wall_ms,
                                                  uint8_t **ret_batch, size_t *ret_len);
 
+void metadata_records_free(struct metadata_record *records, uint32_t count);
+
+/* -- what is true ------------------------------------------------------------------------------------------------- */
+
+struct facts_topic {
+    struct odk_uuid id;
+    char *name;
+    int32_t partition_count;
+    struct topic_config config;
+    bool deleted;
+    UT_hash_handle hh; /* in the order of creation */
+};
+
+/* Settings that were given to the broker or to a group. */
+struct facts_settings {
+    char *key; /* the record's kind as one character, then the name */
+    enum metadata_kind kind;
+    struct odk_str name; /* in key */
+    struct metadata_setting *settings; /* texts are allocated, keys static */
+    uint32_t setting_count;
+    UT_hash_handle hh;
+};
+
+/* All records so far, put together. */
+struct facts {
+    const struct broker *broker;
+    struct facts_topic *topics;
+    struct facts_settings *settings;
+    int64_t producer_ids_end;
+};
+
+/* ODK_ERR_CORRUPT: the record contradicts earlier ones. Repetitions are taken as said already. */
+ODK_MUST_USE enum odk_err facts_take(struct facts *facts, const struct metadata_record *record);
+/* At most so many records say all of it. */
+uint64_t facts_record_count(const struct facts *facts);
+/* Says all of it; text points into facts. Returns how many there are. */
+uint32_t facts_records(const struct facts *facts, struct metadata_record *records);
+void facts_deinit(struct facts *facts);
+
+/* -- the start ---------------------------------------------------------------------------------------------------- */
+
 /* Fills a TOPIC record whose text points into the arguments; its settings are allocated. */
 void metadata_record_of_topic(struct metadata_record *ret, struct odk_str name, struct odk_uuid id,
                               int32_t partition_count, const struct topic_config *config);
-void metadata_records_free(struct metadata_record *records, uint32_t count);
 
 /* Writes records (allocated, taken over; at least one) as the new beginning of the log; done also after a failure,
  * which leaves the log as it is. */

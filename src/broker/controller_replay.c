@@ -5,7 +5,6 @@
  */
 #include <inttypes.h>
 #include <stdlib.h>
-#include <uthash.h>
 
 #include "base/uuid.h"
 #include "broker/controller_internal.h"
@@ -15,46 +14,28 @@
 /* Records that are history before the log is worth shortening: a few milliseconds of reading. */
 #define REPLAY_HISTORY_MIN 4096u
 
-struct replay_topic {
-    struct odk_uuid id;
-    char *name;
-    int32_t partition_count;
-    struct topic_config config;
-    bool deleted;
-    UT_hash_handle hh; /* in the order of creation */
-};
-
 struct replay {
     struct controller *controller;
     struct odk_read read;
     int64_t offset;
     int64_t expected; /* base offset of the next batch: this log has no gaps */
     uint64_t record_count;
-    struct replay_topic *topics;
+    struct facts facts;
     struct arena arena;
     void (*done)(void *context, enum odk_err err);
     void *context;
     struct controller_op op;
 };
 
-static void replay_topic_free(struct replay *replay, struct replay_topic *topic)
-{
-    HASH_DEL(replay->topics, topic);
-    topic_config_deinit(&topic->config);
-    free(topic->name);
-    free(topic);
-}
-
 void controller_replay_free(struct replay *replay)
 {
     if (!replay)
         return;
-    struct replay_topic *topic, *next;
-    HASH_ITER(hh, replay->topics, topic, next)
-    replay_topic_free(replay, topic);
+    facts_deinit(&replay->facts);
     arena_deinit(&replay->arena);
     free(replay->op.creates);
     free(replay->op.deletes);
+    free(replay->op.alters);
     free(replay);
 }
 
@@ -74,50 +55,6 @@ static void replay_finish(struct replay *replay, enum odk_err err)
 
 /* -- reading ------------------------------------------------------------------------------------------------------ */
 
-static enum odk_err replay_created(struct replay *replay, const struct metadata_record *record)
-{
-    const struct broker *broker = replay->controller->broker;
-    struct replay_topic *topic = NULL;
-    HASH_FIND(hh, replay->topics, record->id.b, sizeof(record->id.b), topic);
-    if (topic) /* said again by a snapshot */
-        return ODK_OK;
-    if (topic_name_check(record->name))
-        return ODK_ERR_CORRUPT;
-    topic = xcalloc(1, sizeof(*topic));
-    topic->id = record->id;
-    topic->name = xstrndup(record->name.data, record->name.len);
-    topic->partition_count = record->partition_count;
-    topic_config_init(&topic->config, broker->env.config);
-    HASH_ADD(hh, replay->topics, id, sizeof(topic->id), topic);
-    for (uint32_t i = 0; i < record->setting_count; i++) {
-        struct config_why why;
-        if (topic_config_set(&topic->config, record->settings[i].key, record->settings[i].value, &why) != ODK_OK)
-            DIAG_WARN(broker->env.diag, "topic %s: stored setting ignored: %s", topic->name, why.text);
-    }
-    return ODK_OK;
-}
-
-static enum odk_err replay_record(struct replay *replay, const struct metadata_record *record)
-{
-    struct replay_topic *topic = NULL;
-    replay->record_count++;
-    if (record->kind == METADATA_TOPIC)
-        return replay_created(replay, record);
-    if (record->kind == METADATA_PRODUCER_IDS) {
-        struct controller *controller = replay->controller;
-        controller->producer_ids_end = MAX(controller->producer_ids_end, record->producer_ids_end);
-        return ODK_OK;
-    }
-    HASH_FIND(hh, replay->topics, record->id.b, sizeof(record->id.b), topic);
-    if (!topic)
-        return ODK_ERR_CORRUPT;
-    if (record->kind == METADATA_TOPIC_PURGED)
-        replay_topic_free(replay, topic);
-    else
-        topic->deleted = true;
-    return ODK_OK;
-}
-
 static enum odk_err replay_batch(struct replay *replay, struct odk_bytes batch)
 {
     struct odk_record_iter it;
@@ -130,7 +67,8 @@ static enum odk_err replay_batch(struct replay *replay, struct odk_bytes batch)
         arena_reset(&replay->arena);
         err = metadata_record_read(record.value, &replay->arena, &fact);
         if (err == ODK_OK)
-            err = replay_record(replay, &fact);
+            err = facts_take(&replay->facts, &fact);
+        replay->record_count++;
         if (err != ODK_OK)
             DIAG_ERROR(replay->controller->broker->env.diag, "metadata log: record at offset %" PRId64 ": %s",
                        record.offset, odk_err_text(err));
@@ -242,14 +180,16 @@ static void replay_on_done(struct controller_op *op, struct broker *at)
 
 static void replay_apply_live(struct replay *replay)
 {
+    const struct facts *facts = &replay->facts;
     struct controller_op *op = &replay->op;
     op->kind = CONTROLLER_CREATE;
     op->done = replay_on_done;
     op->count = 0;
-    op->creates = xcalloc(HASH_COUNT(replay->topics) + 1, sizeof(*op->creates));
-    for (struct replay_topic *topic = replay->topics; topic; topic = topic->hh.next) {
+    op->creates = xcalloc(HASH_COUNT(facts->topics) + 1, sizeof(*op->creates));
+    for (struct facts_topic *topic = facts->topics; topic; topic = topic->hh.next) {
         if (topic->deleted)
             continue;
+        config_own_refresh(&topic_config_table, &topic->config, facts->broker->env.config);
         op->creates[op->count++] = (struct create_item){
             .name = odk_str_from(topic->name),
             .id = topic->id,
@@ -268,17 +208,45 @@ static void replay_on_swept(struct controller_op *op, struct broker *at)
     replay_apply_live(container_of(op, struct replay, op));
 }
 
-static void replay_apply(struct replay *replay)
+static void replay_apply_deleted(struct replay *replay)
 {
+    const struct facts *facts = &replay->facts;
     struct controller_op *op = &replay->op;
     op->kind = CONTROLLER_SWEEP;
     op->done = replay_on_swept;
-    op->deletes = xcalloc(HASH_COUNT(replay->topics) + 1, sizeof(*op->deletes));
-    for (struct replay_topic *topic = replay->topics; topic; topic = topic->hh.next) {
+    op->count = 0;
+    op->deletes = xcalloc(HASH_COUNT(facts->topics) + 1, sizeof(*op->deletes));
+    for (struct facts_topic *topic = facts->topics; topic; topic = topic->hh.next) {
         if (topic->deleted)
             op->deletes[op->count++] = (struct delete_item){ .name = odk_str_from(topic->name),
                                                              .id = topic->id,
                                                              .partition_count = topic->partition_count };
+    }
+    controller_apply(replay->controller, op);
+}
+
+static void replay_on_configured(struct controller_op *op, struct broker *at)
+{
+    (void)at;
+    replay_apply_deleted(container_of(op, struct replay, op));
+}
+
+/* Settings come first: topics take what they do not set from the broker's. */
+static void replay_apply(struct replay *replay)
+{
+    const struct facts *facts = &replay->facts;
+    struct controller_op *op = &replay->op;
+    replay->controller->producer_ids_end = facts->producer_ids_end;
+    op->kind = CONTROLLER_ALTER;
+    op->done = replay_on_configured;
+    op->alters = xcalloc(HASH_COUNT(facts->settings) + 1, sizeof(*op->alters));
+    for (struct facts_settings *entry = facts->settings; entry; entry = entry->hh.next) {
+        bool broker = entry->kind == METADATA_BROKER_CONFIG;
+        op->alters[op->count++] = (struct alter_item){ .type = broker ? CONFIG_RESOURCE_BROKER : CONFIG_RESOURCE_GROUP,
+                                                       .name = entry->name,
+                                                       .changed = true,
+                                                       .settings = entry->settings,
+                                                       .setting_count = entry->setting_count };
     }
     controller_apply(replay->controller, op);
 }
@@ -290,30 +258,15 @@ static void replay_on_shortened(void *context)
     replay_apply(context);
 }
 
-/* Everything that is still true, as records. */
-static uint32_t facts_of(const struct replay *replay, struct metadata_record *records)
-{
-    uint32_t count = 0;
-    records[count++] = (struct metadata_record){ .kind = METADATA_PRODUCER_IDS,
-                                                 .producer_ids_end = replay->controller->producer_ids_end };
-    for (const struct replay_topic *topic = replay->topics; topic; topic = topic->hh.next) {
-        metadata_record_of_topic(&records[count++], odk_str_from(topic->name), topic->id, topic->partition_count,
-                                 &topic->config);
-        if (topic->deleted)
-            records[count++] = (struct metadata_record){ .kind = METADATA_TOPIC_DELETED, .id = topic->id };
-    }
-    return count;
-}
-
 static void replay_shorten(struct replay *replay)
 {
-    uint64_t live = (uint64_t)HASH_COUNT(replay->topics) * 2 + 1;
+    uint64_t live = facts_record_count(&replay->facts);
     if (replay->record_count < 2 * live + REPLAY_HISTORY_MIN) {
         replay_apply(replay);
         return;
     }
     struct metadata_record *records = xcalloc(live, sizeof(*records));
-    uint32_t count = facts_of(replay, records);
+    uint32_t count = facts_records(&replay->facts, records);
     DIAG_INFO(replay->controller->broker->env.diag, "metadata log: %" PRIu64 " records shortened to %u",
               replay->record_count, count);
     controller_snapshot(replay->controller, records, count, replay_on_shortened, replay);
@@ -339,6 +292,7 @@ void controller_start(struct controller *controller, void (*done)(void *context,
     }
     struct replay *replay = xcalloc(1, sizeof(*replay));
     replay->controller = controller;
+    replay->facts.broker = broker;
     replay->offset = MAX(odk_log_start_offset(controller->log), 0); /* unreadable: the read below says so */
     replay->expected = replay->offset;
     replay->done = done;

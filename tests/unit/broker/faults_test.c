@@ -91,6 +91,50 @@ static void a_topic_that_is_not_durable_is_not_there(void **state)
     harness_free(harness);
 }
 
+static int16_t alter(struct harness *harness, const char *value)
+{
+    struct incremental_alter_configs_request_config config = { ODK_STR("retention.ms"), 0, odk_str_from(value) };
+    struct incremental_alter_configs_request_resource resource = {
+        .resource_type = 2, .resource_name = ODK_STR("t"), .configs = &config, .configs_count = 1
+    };
+    struct incremental_alter_configs_request request = { .resources = &resource, .resources_count = 1 };
+    struct incremental_alter_configs_response response;
+    assert_int_equal(harness_call(harness, 1, WIRE_KEY_INCREMENTAL_ALTER_CONFIGS, 1, &request, &response),
+                     REQUEST_REPLY);
+    return response.responses[0].error_code;
+}
+
+static int16_t grow(struct harness *harness, int32_t count)
+{
+    struct create_partitions_request_topic topic = { .name = ODK_STR("t"), .count = count, .assignments_count = -1 };
+    struct create_partitions_request request = { .topics = &topic, .topics_count = 1 };
+    struct create_partitions_response response;
+    assert_int_equal(harness_call(harness, 1, WIRE_KEY_CREATE_PARTITIONS, 3, &request, &response), REQUEST_REPLY);
+    return response.results[0].error_code;
+}
+
+static void a_change_that_is_not_durable_is_none(void **state)
+{
+    (void)state;
+    struct harness *harness = harness_new(2, NULL);
+    make_topic(harness, "t", 3, "retention.ms=1");
+    append_fault = ODK_ERR_FULL;
+    assert_int_equal(alter(harness, "2"), KAFKA_KAFKA_STORAGE_ERROR);
+    assert_int_equal(alter(harness, "1"), KAFKA_NONE); /* nothing to be written */
+    assert_int_equal(grow(harness, 5), KAFKA_KAFKA_STORAGE_ERROR);
+    append_fault = ODK_OK;
+    for (uint32_t shard = 0; shard < 2; shard++) {
+        assert_int_equal(harness_topic(harness, shard, "t")->config.retention_ms, 1);
+        assert_int_equal(harness_topic(harness, shard, "t")->partition_count, 3);
+    }
+    assert_int_equal(alter(harness, "2"), KAFKA_NONE);
+    assert_int_equal(grow(harness, 5), KAFKA_NONE);
+    harness_crash(harness);
+    assert_int_equal(harness_topic(harness, 1, "t")->config.retention_ms, 2);
+    assert_int_equal(harness_topic(harness, 1, "t")->partition_count, 5);
+    harness_free(harness);
+}
+
 static void many_refused_changes_end_one_by_one(void **state)
 {
     (void)state;
@@ -150,6 +194,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refused_appends_get_kafkas_errors),
         cmocka_unit_test(a_topic_that_is_not_durable_is_not_there),
+        cmocka_unit_test(a_change_that_is_not_durable_is_none),
         cmocka_unit_test(many_refused_changes_end_one_by_one),
         cmocka_unit_test(producer_ids_wait_for_better_times),
         cmocka_unit_test(one_partition_that_cannot_be_opened_leaves_the_others),
