@@ -27,13 +27,24 @@ int cli_fail(enum exit_code code, const char *format, ...)
     return (int)code;
 }
 
+struct client_options cli_options(const struct cli_common *common)
+{
+    return (
+        struct client_options){ .brokers = common->brokers, .client_id = "odradek", .timeout_ms = common->timeout_ms };
+}
+
 int cli_connect(const struct cli_common *common, struct client **ret_client)
 {
-    struct client_options options = { .brokers = common->brokers,
-                                      .client_id = "odradek",
-                                      .timeout_ms = common->timeout_ms };
+    struct client_options options = cli_options(common);
     enum exit_code code = client_open(&options, ret_client);
     return code == EXIT_CODE_OK ? EXIT_CODE_OK : cli_fail(code, "%s", client_why(*ret_client));
+}
+
+int cli_cluster(const struct cli_common *common, struct cluster **ret_cluster)
+{
+    struct client_options options = cli_options(common);
+    enum exit_code code = cluster_open(&options, ret_cluster);
+    return code == EXIT_CODE_OK ? EXIT_CODE_OK : cli_fail(code, "%s", cluster_why(*ret_cluster));
 }
 
 struct cli_text cli_escaped(struct odk_str text)
@@ -53,8 +64,11 @@ int cli_end(int code)
 static void verbs_print(FILE *to, const struct cli_verb *verbs, size_t count, const char *path)
 {
     (void)fprintf(to, "usage: %s VERB [OPTION]...\n\nverbs:\n", path);
+    size_t width = 10;
     for (size_t i = 0; i < count; i++)
-        (void)fprintf(to, "  %-10s %s\n", verbs[i].name, verbs[i].help);
+        width = MAX(width, strlen(verbs[i].name));
+    for (size_t i = 0; i < count; i++)
+        (void)fprintf(to, "  %-*s %s\n", (int)width, verbs[i].name, verbs[i].help);
     (void)fprintf(to, "\n%s VERB --help tells more\n", path);
 }
 

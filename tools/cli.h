@@ -2,6 +2,7 @@
 #pragma once
 #include "client/args.h"
 #include "client/client.h"
+#include "client/cluster.h"
 
 struct cli_common {
     const char *brokers;
@@ -35,6 +36,10 @@ struct cli_verb {
 struct cli_common cli_common(void);
 /* Connects; on failure says why and returns the exit code. ret_client must be closed in any case. */
 int cli_connect(const struct cli_common *common, struct client **ret_client);
+/* The same to all nodes of a cluster, each when it is needed. */
+int cli_cluster(const struct cli_common *common, struct cluster **ret_cluster);
+/* What both make of the command line. */
+struct client_options cli_options(const struct cli_common *common);
 /* "odradek: ..." on stderr; returns code. */
 int cli_fail(enum exit_code code, const char *format, ...) PRINTF(2, 3);
 /* Runs the verb that argv[1] names; help and mistakes are handled here. path: what was typed before, "odradek topic".
@@ -51,5 +56,6 @@ int cli_end(int code);
 int cmd_topic(int argc, char **argv);
 int cmd_produce(int argc, char **argv);
 int cmd_consume(int argc, char **argv);
+int cmd_group(int argc, char **argv);
 int cmd_health(int argc, char **argv);
 int cmd_version(int argc, char **argv);

@@ -17,7 +17,7 @@ static void health_ask(struct client *client, struct health *ret)
 {
     struct metadata_request request;
     struct metadata_response *response = client_new(client, struct metadata_response, 1);
-    struct client_call call = { CLIENT_KEY_METADATA, -1, &request, response };
+    struct client_call call = { WIRE_KEY_METADATA, -1, &request, response };
     call.version = client_version(client, call.key, METADATA_VERSION_MAX);
     metadata_request_init(&request); /* no topics: the nodes are enough */
     request.allow_auto_topic_creation = false;

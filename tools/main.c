@@ -12,6 +12,7 @@ int main(int argc, char **argv)
         { "topic", "create, list, describe and delete topics", cmd_topic },
         { "produce", "send lines as records", cmd_produce },
         { "consume", "print records", cmd_consume },
+        { "group", "list, describe, reset and delete consumer groups", cmd_group },
         { "health", "ask whether the broker answers", cmd_health },
         { "version", "print the version", cmd_version },
     };

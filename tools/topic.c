@@ -97,7 +97,7 @@ static int create_send(const struct create *create, const struct args_spec *spec
 {
     struct create_topics_request request;
     struct create_topics_response response;
-    struct client_call call = { CLIENT_KEY_CREATE_TOPICS, -1, &request, &response };
+    struct client_call call = { WIRE_KEY_CREATE_TOPICS, -1, &request, &response };
     call.version = client_version(client, call.key, CREATE_VERSION_MAX);
     bool defaults = call.version >= CREATE_VERSION_DEFAULTS;
     create_topics_request_init(&request);
@@ -160,7 +160,7 @@ static int delete_send(const struct cli_common *common, struct client *client, c
 {
     struct delete_topics_request request;
     struct delete_topics_response response;
-    struct client_call call = { CLIENT_KEY_DELETE_TOPICS, -1, &request, &response };
+    struct client_call call = { WIRE_KEY_DELETE_TOPICS, -1, &request, &response };
     call.version = client_version(client, call.key, DELETE_VERSION_MAX);
     delete_topics_request_init(&request);
     request.timeout_ms = (int32_t)MIN(common->timeout_ms, INT32_MAX);
@@ -217,9 +217,7 @@ static int topic_order(const void *a, const void *b)
 {
     const struct metadata_response_topic *left = a;
     const struct metadata_response_topic *right = b;
-    size_t len = MIN(left->name.len, right->name.len);
-    int order = len ? memcmp(left->name.data, right->name.data, len) : 0;
-    return order ? order : (left->name.len > right->name.len) - (left->name.len < right->name.len);
+    return odk_str_order(left->name, right->name);
 }
 
 static int partition_order(const void *a, const void *b)
@@ -233,7 +231,7 @@ static int partition_order(const void *a, const void *b)
 static int metadata_get(struct client *client, const struct args_operands *names, struct metadata_response *ret)
 {
     struct metadata_request request;
-    struct client_call call = { CLIENT_KEY_METADATA, -1, &request, ret };
+    struct client_call call = { WIRE_KEY_METADATA, -1, &request, ret };
     call.version = client_version(client, call.key, METADATA_VERSION_MAX);
     metadata_request_init(&request);
     request.allow_auto_topic_creation = false;
@@ -335,7 +333,7 @@ static int64_t *offsets_get(struct client *client, const struct metadata_respons
     struct list_offsets_request_topic asked = { .name = topic->name, .partitions_count = topic->partitions_count };
     struct list_offsets_request request;
     struct list_offsets_response response;
-    struct client_call call = { CLIENT_KEY_LIST_OFFSETS, -1, &request, &response };
+    struct client_call call = { WIRE_KEY_LIST_OFFSETS, -1, &request, &response };
     call.version = client_version(client, call.key, OFFSETS_VERSION_MAX);
     list_offsets_request_init(&request);
     request.replica_id = -1;
@@ -366,7 +364,7 @@ static struct describe_configs_response_resource *configs_get(struct client *cli
     struct describe_configs_request_resource asked = { .resource_type = RESOURCE_TOPIC,
                                                        .resource_name = topic,
                                                        .configuration_keys_count = -1 };
-    struct client_call call = { CLIENT_KEY_DESCRIBE_CONFIGS, -1, &request, response };
+    struct client_call call = { WIRE_KEY_DESCRIBE_CONFIGS, -1, &request, response };
     call.version = client_version(client, call.key, CONFIGS_VERSION_MAX);
     describe_configs_request_init(&request);
     request.resources = &asked;

@@ -41,6 +41,14 @@ static inline bool odk_str_eq(struct odk_str a, struct odk_str b)
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
+/* Bytewise, the shorter first; below, at or above zero. */
+static inline int odk_str_order(struct odk_str a, struct odk_str b)
+{
+    size_t common = a.len < b.len ? a.len : b.len;
+    int order = common ? memcmp(a.data, b.data, common) : 0;
+    return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
 static inline bool odk_uuid_eq(struct odk_uuid a, struct odk_uuid b)
 {
     return memcmp(a.b, b.b, sizeof(a.b)) == 0;

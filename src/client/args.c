@@ -15,7 +15,7 @@
 
 struct parser {
     struct option longs[OPTIONS_MAX + 2];
-    char shorts[2 * OPTIONS_MAX + 4];
+    char shorts[3 * OPTIONS_MAX + 4];
 };
 
 bool args_int(const char *text, int64_t *ret)
@@ -104,12 +104,14 @@ static void parser_init(struct parser *parser, const struct args_spec *spec)
     for (size_t i = 0; i < spec->option_count; i++) {
         const struct args_option *row = &spec->options[i];
         bool wants = row->kind != ARGS_FLAG;
-        parser->longs[i] =
-            (struct option){ row->name, wants ? required_argument : no_argument, NULL, ROW_VALUE + (int)i };
+        int value = !wants ? no_argument : row->otherwise ? optional_argument : required_argument;
+        parser->longs[i] = (struct option){ row->name, value, NULL, ROW_VALUE + (int)i };
         if (!row->letter)
             continue;
         parser->shorts[letters++] = row->letter;
         if (wants)
+            parser->shorts[letters++] = ':';
+        if (row->otherwise)
             parser->shorts[letters++] = ':';
     }
     parser->longs[spec->option_count] = (struct option){ "help", no_argument, NULL, 'h' };
@@ -156,6 +158,13 @@ static int row_set(const struct args_spec *spec, const struct args_option *row, 
     UNREACHABLE();
 }
 
+/* The value of a row, when it may be left out and no '=' has said it. */
+static const char *value_left_out(const struct args_option *row, int argc, char **argv)
+{
+    bool number = optind < argc && argv[optind][0] >= '0' && argv[optind][0] <= '9';
+    return number ? argv[optind++] : row->otherwise;
+}
+
 static int operands_check(const struct args_spec *spec, size_t count)
 {
     if (count < spec->operands_min)
@@ -183,7 +192,7 @@ int args_parse(const struct args_spec *spec, int argc, char **argv, struct args_
             return args_mistake(spec, "unknown option -%c", optopt);
         if (!row)
             return args_mistake(spec, "unknown option %s", argv[optind - 1]);
-        int code = row_set(spec, row, optarg);
+        int code = row_set(spec, row, row->otherwise && !optarg ? value_left_out(row, argc, argv) : optarg);
         if (code != ARGS_GO_ON)
             return code;
     }

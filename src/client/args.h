@@ -3,6 +3,7 @@
  *
  * A verb fills a struct args_spec on its stack, whose rows point to the variables they set; args_parse sets them.
  * Options may stand before and behind the operands; "--" ends them. Every verb understands -h and --help.
+ * A value that may be left out is taken from the next word only where that begins with a digit.
  */
 #pragma once
 #include <stdbool.h>
@@ -49,6 +50,7 @@ struct args_option {
     void *into;        /* the variable, of the kind's type; its content is the default */
     int64_t least;     /* ARGS_INT: bounds, both 0: any */
     int64_t most;
+    const char *otherwise; /* ARGS_TEXT: the value may be left out and is this then; NULL: it may not */
 };
 
 struct args_spec {

@@ -53,6 +53,11 @@ void *client_alloc(struct client *client, size_t count, size_t size)
     return memory;
 }
 
+struct arena *client_arena(struct client *client)
+{
+    return &client->arena;
+}
+
 int64_t client_wall_ms(void)
 {
     struct odk_io_options options = { .kind = ODK_IO_POSIX };
@@ -96,16 +101,23 @@ static enum exit_code lost(struct client *client, int32_t result, const char *do
                   strerror(-result), doing);
 }
 
-static enum exit_code send_all(struct client *client, struct out *out, uint64_t deadline_ns)
+static enum exit_code send_all(struct client *client, struct out *outs, size_t count, uint64_t deadline_ns)
 {
-    const struct iovec *parts;
-    uint32_t count;
-    size_t bytes = out_bytes(out);
+    size_t bytes = 0, part_count = 0;
     struct odk_io_wait wait;
-    if (!out_iov(out, &parts, &count))
-        return failed(client, EXIT_CODE_FAILURE, "the request is too large");
+    for (size_t i = 0; i < count; i++) {
+        const struct iovec *parts;
+        uint32_t more;
+        bytes += out_bytes(&outs[i]);
+        if (!out_iov(&outs[i], &parts, &more))
+            return failed(client, EXIT_CODE_FAILURE, "the request is too large");
+        part_count += more;
+    }
+    struct iovec *all = client_new(client, struct iovec, part_count);
+    for (size_t i = 0, at = 0; i < count; at += outs[i++].part_count)
+        memcpy(all + at, outs[i].parts, outs[i].part_count * sizeof(*all));
     odk_io_wait_begin(&wait);
-    client->io->ops->sendv(client->io, &wait.op, client->sock, parts, count);
+    client->io->ops->sendv(client->io, &wait.op, client->sock, all, (uint32_t)part_count);
     int32_t result = wait_for(client, &wait, deadline_ns);
     return result >= 0 && (size_t)result == bytes ? EXIT_CODE_OK : lost(client, result, "sending");
 }
@@ -178,7 +190,8 @@ static enum exit_code brokers_try(struct client *client, const char *brokers, ui
 /* -- calls ----------------------------------------------------------------------------------------------------------
  */
 
-static enum exit_code response_read(struct client *client, const struct client_call *call, uint64_t deadline_ns)
+static enum exit_code response_read(struct client *client, const struct client_call *call, int32_t wanted_id,
+                                    uint64_t deadline_ns)
 {
     uint8_t prefix[FRAME_LENGTH_BYTES];
     enum exit_code code = recv_all(client, prefix, sizeof(prefix), deadline_ns);
@@ -195,8 +208,7 @@ static enum exit_code response_read(struct client *client, const struct client_c
     struct rd r = rd_init(frame, len);
     int32_t correlation_id;
     const struct wire_api *api = wire_api_find(call->key);
-    bool good = response_header_decode(&r, call->key, call->version, &correlation_id) &&
-                correlation_id == client->correlation_id &&
+    bool good = response_header_decode(&r, call->key, call->version, &correlation_id) && correlation_id == wanted_id &&
                 api->response->decode(call->response, &r, &client->arena, call->version);
     if (!good)
         return failed(client, EXIT_CODE_UNREACHABLE, "%s sent something that is not an answer to %s", client->address,
@@ -204,26 +216,58 @@ static enum exit_code response_read(struct client *client, const struct client_c
     return EXIT_CODE_OK;
 }
 
-enum exit_code client_call(struct client *client, const struct client_call *call)
+/* Says the request behind those that out holds already. */
+static enum exit_code request_write(struct client *client, const struct client_call *call, int32_t correlation_id,
+                                    struct out *out)
 {
     const struct wire_api *api = wire_api_find(call->key);
-    uint64_t deadline_ns = client->io->ops->mono_ns(client->io) + client->timeout_ns;
-    struct out out;
     ASSERT(api != NULL);
     if (call->version < 0)
         return failed(client, EXIT_CODE_FAILURE, "%s does not offer %s in a version that this program knows",
                       client->address, api->name);
     struct request_header header = { .key = call->key,
                                      .version = call->version,
-                                     .correlation_id = ++client->correlation_id,
+                                     .correlation_id = correlation_id,
                                      .client_id = odk_str_from(client->client_id) };
-    out_init(&out, &client->arena);
-    request_begin(&out, &header);
-    if (!api->request->encode(call->request, &out, call->version) || !request_end(&out))
+    out_init(out, &client->arena);
+    request_begin(out, &header);
+    if (!api->request->encode(call->request, out, call->version) || !request_end(out))
         return failed(client, EXIT_CODE_FAILURE, "%s: the request cannot be said in version %d", api->name,
                       call->version);
-    enum exit_code code = send_all(client, &out, deadline_ns);
-    return code == EXIT_CODE_OK ? response_read(client, call, deadline_ns) : code;
+    return EXIT_CODE_OK;
+}
+
+enum exit_code client_calls(struct client *client, const struct client_call *calls, size_t count)
+{
+    uint64_t deadline_ns = client->io->ops->mono_ns(client->io) + client->timeout_ns;
+    struct out *outs = client_new(client, struct out, count);
+    int32_t first_id = client->correlation_id + 1;
+    enum exit_code code = EXIT_CODE_OK;
+    for (size_t i = 0; i < count && code == EXIT_CODE_OK; i++)
+        code = request_write(client, &calls[i], ++client->correlation_id, &outs[i]);
+    if (code == EXIT_CODE_OK)
+        code = send_all(client, outs, count, deadline_ns);
+    for (size_t i = 0; i < count && code == EXIT_CODE_OK; i++)
+        code = response_read(client, &calls[i], first_id + (int32_t)i, deadline_ns);
+    return code;
+}
+
+enum exit_code client_call(struct client *client, const struct client_call *call)
+{
+    return client_calls(client, call, 1);
+}
+
+void client_pause(struct client *client, int64_t ms)
+{
+    const struct odk_io_ops *ops = client->io->ops;
+    uint64_t until_ns = ops->mono_ns(client->io) + (uint64_t)ms * NS_PER_MS;
+    while (ops->mono_ns(client->io) < until_ns)
+        ops->run(client->io, until_ns);
+}
+
+int64_t client_mono_ms(const struct client *client)
+{
+    return (int64_t)(client->io->ops->mono_ns(client->io) / NS_PER_MS);
 }
 
 int16_t client_version(const struct client *client, int16_t key, int16_t version_max)
@@ -241,7 +285,7 @@ static enum exit_code versions_learn(struct client *client)
 {
     struct api_versions_request request;
     struct api_versions_response response;
-    struct client_call call = { CLIENT_KEY_API_VERSIONS, 0, &request, &response };
+    struct client_call call = { WIRE_KEY_API_VERSIONS, 0, &request, &response };
     api_versions_request_init(&request);
     enum exit_code code = client_call(client, &call);
     if (code != EXIT_CODE_OK)

@@ -1,5 +1,5 @@
 /*
- * A blocking connection to one broker, for commands that run for a moment: one request at a time, with a deadline.
+ * A blocking connection to one broker, for commands that run for a moment: requests and their answers, with a deadline.
  *
  * Everything that a call returns lives until client_close. What went wrong is kept as one sentence for people; results
  * are the exit codes that a command ends with.
@@ -39,6 +39,7 @@ const char *client_why(const struct client *client);
 const char *client_address(const struct client *client);
 /* Memory for building requests; freed at close. Never NULL. */
 void *client_alloc(struct client *client, size_t count, size_t size);
+struct arena *client_arena(struct client *client);
 #define client_new(client, type, count) ((type *)client_alloc((client), (count), sizeof(type)))
 
 /* The highest version of an API that both sides speak, at most version_max; -1: there is none. */
@@ -53,16 +54,16 @@ struct client_call {
 };
 /* EXIT_CODE_OK: the response is there; its own error codes are the caller's. */
 ODK_MUST_USE enum exit_code client_call(struct client *client, const struct client_call *call);
+/* Several, sent in one piece before the first answer is waited for: the broker takes them one after the other, with
+ * nothing of this connection in between. */
+ODK_MUST_USE enum exit_code client_calls(struct client *client, const struct client_call *calls, size_t count);
 
 /* The exit code that an error code of the protocol stands for. */
 enum exit_code client_exit_code(int16_t error_code);
 
+/* Waits, before something is asked again. */
+void client_pause(struct client *client, int64_t ms);
+/* A clock that never steps; origin arbitrary. */
+int64_t client_mono_ms(const struct client *client);
 /* The time, ms since 1970; 0 when there is no clock to be had. */
 int64_t client_wall_ms(void);
-
-#define CLIENT_KEY_LIST_OFFSETS     2
-#define CLIENT_KEY_METADATA         3
-#define CLIENT_KEY_API_VERSIONS     18
-#define CLIENT_KEY_CREATE_TOPICS    19
-#define CLIENT_KEY_DELETE_TOPICS    20
-#define CLIENT_KEY_DESCRIBE_CONFIGS 32

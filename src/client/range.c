@@ -5,70 +5,13 @@
 
 #include "base/base.h"
 #include "client/args.h"
-
-/* Days since 1970 of a Gregorian date (months counted from March, so that leap days end the year). */
-static int64_t days_of(int64_t year, int64_t month, int64_t day)
-{
-    year -= month <= 2;
-    int64_t era = (year >= 0 ? year : year - 399) / 400;
-    int64_t year_of_era = year - era * 400;
-    int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    return era * 146097 + day_of_era - 719468;
-}
-
-/* Reads exactly count digits; moves *at behind them. */
-static bool digits(const char **at, unsigned count, int64_t *ret)
-{
-    int64_t value = 0;
-    for (unsigned i = 0; i < count; i++) {
-        char c = (*at)[i];
-        if (c < '0' || c > '9')
-            return false;
-        value = value * 10 + (c - '0');
-    }
-    *at += count;
-    *ret = value;
-    return true;
-}
+#include "client/moment.h"
 
 static bool literal(const char **at, char c)
 {
     if (**at != c)
         return false;
     (*at)++;
-    return true;
-}
-
-static bool date(const char **at, int64_t *ret_ms)
-{
-    const char *p = *at;
-    int64_t year, month, day;
-    bool good = digits(&p, 4, &year) && literal(&p, '-') && digits(&p, 2, &month) && literal(&p, '-') &&
-                digits(&p, 2, &day) && month >= 1 && month <= 12 && day >= 1 && day <= 31;
-    if (!good)
-        return false;
-    *at = p;
-    *ret_ms = days_of(year, month, day) * 86400000;
-    return true;
-}
-
-/* THH:MM:SS[.fraction]Z behind a date. */
-static bool clock_part(const char **at, int64_t *ret_ms)
-{
-    const char *p = *at;
-    int64_t hour, minute, second, scale = 100, fraction = 0;
-    bool good = literal(&p, 'T') && digits(&p, 2, &hour) && literal(&p, ':') && digits(&p, 2, &minute) &&
-                literal(&p, ':') && digits(&p, 2, &second) && hour < 24 && minute < 60 && second < 61;
-    if (!good)
-        return false;
-    if (literal(&p, '.'))
-        for (; *p >= '0' && *p <= '9'; p++, scale /= 10)
-            fraction += (*p - '0') * scale;
-    if (!literal(&p, 'Z'))
-        return false;
-    *at = p;
-    *ret_ms = ((hour * 60 + minute) * 60 + second) * 1000 + fraction;
     return true;
 }
 
@@ -92,8 +35,8 @@ static bool moment(const char **at, int64_t now_ms, int64_t base_ms, int64_t *re
 {
     const char *p = *at;
     int64_t ms, part = 0;
-    if (date(&p, &ms)) {
-        if (*p == 'T' && !clock_part(&p, &part))
+    if (moment_date(&p, &ms)) {
+        if (literal(&p, 'T') && (!moment_clock(&p, &part) || !literal(&p, 'Z')))
             return false;
         *ret_ms = ms + part;
         *at = p;

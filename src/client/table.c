@@ -40,10 +40,22 @@ void table_int(struct table *table, int64_t value)
     cell_add(table, xstrndup(digits, (size_t)len), true);
 }
 
+void table_dash(struct table *table)
+{
+    cell_add(table, xstrndup("-", 1), true);
+}
+
+void table_change(struct table *table, int64_t value)
+{
+    char digits[24];
+    int len = snprintf(digits, sizeof(digits), value > 0 ? "+%lld" : "%lld", (long long)value);
+    cell_add(table, xstrndup(digits, (size_t)len), true);
+}
+
 void table_int_or_dash(struct table *table, int64_t value)
 {
     if (value < 0)
-        cell_add(table, xstrndup("-", 1), true);
+        table_dash(table);
     else
         table_int(table, value);
 }
@@ -55,14 +67,30 @@ static size_t column_width(const struct table *table, size_t column, size_t widt
     return width;
 }
 
-static void cell_print(FILE *to, const char *text, size_t width, bool right, bool last)
+/* Nothing stands behind the last text of a line. */
+static void row_print(FILE *to, const struct table_cell *cells, const size_t *widths, size_t columns)
 {
-    if (right)
-        (void)fprintf(to, "%*s%s", (int)width, text, last ? "\n" : "  ");
-    else if (last)
-        (void)fprintf(to, "%s\n", text);
-    else
-        (void)fprintf(to, "%-*s  ", (int)width, text);
+    for (size_t c = 0; c < columns; c++) {
+        bool last = c + 1 == columns || (c + 2 == columns && cells[c + 1].text[0] == '\0');
+        if (cells[c].number)
+            (void)fprintf(to, "%*s", (int)widths[c], cells[c].text);
+        else
+            (void)fprintf(to, "%-*s", last ? 0 : (int)widths[c], cells[c].text);
+        if (last)
+            break;
+        (void)fputs("  ", to);
+    }
+    (void)fputc('\n', to);
+}
+
+/* Titles stand where the cells below them do. */
+static void heads_print(const struct table *table, FILE *to, const size_t *widths)
+{
+    struct table_cell *heads = xcalloc(table->columns, sizeof(*heads));
+    for (size_t c = 0; c < table->columns; c++)
+        heads[c] = (struct table_cell){ .text = table->heads[c], .number = table->count > c && table->cells[c].number };
+    row_print(to, heads, widths, table->columns);
+    free(heads);
 }
 
 void table_print(struct table *table, FILE *to, enum table_heads heads)
@@ -71,15 +99,12 @@ void table_print(struct table *table, FILE *to, enum table_heads heads)
     size_t *widths = xcalloc(table->columns, sizeof(*widths));
     for (size_t c = 0; c < table->columns; c++)
         widths[c] = column_width(table, c, heads == TABLE_HEADS ? strlen(table->heads[c]) : 0);
-    for (size_t c = 0; heads == TABLE_HEADS && c < table->columns; c++) {
-        bool number = table->count > c && table->cells[c].number;
-        cell_print(to, table->heads[c], widths[c], number, c + 1 == table->columns);
-    }
-    for (size_t i = 0; i < table->count; i++) {
-        size_t c = i % table->columns;
-        cell_print(to, table->cells[i].text, widths[c], table->cells[i].number, c + 1 == table->columns);
-        free(table->cells[i].text);
-    }
+    if (heads == TABLE_HEADS)
+        heads_print(table, to, widths);
+    for (size_t i = 0; i < table->count; i += table->columns)
+        row_print(to, &table->cells[i], widths, table->columns);
+    for (size_t i = 0; i < table->count; i++)
+        free((void *)(uintptr_t)table->cells[i].text);
     free(widths);
     free(table->cells);
     *table = (struct table){ 0 };

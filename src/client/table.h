@@ -11,7 +11,7 @@
 #include <odradek/bytes.h>
 
 struct table_cell {
-    char *text;
+    const char *text; /* owned */
     bool number;
 };
 
@@ -29,6 +29,10 @@ void table_text(struct table *table, const char *text);
 void table_int(struct table *table, int64_t value);
 /* A number below zero means that there is none: a dash. */
 void table_int_or_dash(struct table *table, int64_t value);
+/* A place without a number. */
+void table_dash(struct table *table);
+/* With its sign: +7, -7, 0. */
+void table_change(struct table *table, int64_t value);
 /* Prints everything and frees it. heads: whether the line of titles is wanted. */
 enum table_heads { TABLE_HEADS, TABLE_NO_HEADS };
 void table_print(struct table *table, FILE *to, enum table_heads heads);

@@ -267,6 +267,43 @@ static void mistakes_are_usage(void **state)
     assert_int_equal(number, 5);
 }
 
+static void values_may_be_left_out(void **state)
+{
+    static const struct {
+        const char *argv[5];
+        const char *value;
+        size_t operands;
+    } cases[] = {
+        { { "verb", "x", "y" }, NULL, 2 },
+        { { "verb", "--watch", "x", "y" }, "2", 2 },
+        { { "verb", "x", "--watch", "5" }, "5", 1 },
+        { { "verb", "--watch", "5s", "x" }, "5s", 1 },
+        { { "verb", "--watch=7", "5s", "x" }, "7", 2 },
+        { { "verb", "x", "-w" }, "2", 1 },
+        { { "verb", "x", "-w9" }, "9", 1 },
+        { { "verb", "--watch", "--", "5" }, "2", 1 },
+    };
+    (void)state;
+    for (size_t i = 0; i < countof(cases); i++) {
+        const char *value = NULL;
+        const struct args_option options[] = { { "watch", 'w', ARGS_TEXT, "[S]", "", &value, .otherwise = "2" } };
+        struct args_spec spec = { "verb", "", "NAME...", options, countof(options), 1, 9, NULL };
+        struct args_operands operands;
+        char words[5][16] = { "" }, *argv[6] = { NULL };
+        int argc = 0;
+        for (; argc < 5 && cases[i].argv[argc]; argc++) {
+            (void)snprintf(words[argc], sizeof(words[argc]), "%s", cases[i].argv[argc]);
+            argv[argc] = words[argc];
+        }
+        assert_int_equal(args_parse(&spec, argc, argv, &operands), ARGS_GO_ON);
+        assert_int_equal(operands.count, cases[i].operands);
+        if (cases[i].value)
+            assert_string_equal(value, cases[i].value);
+        else
+            assert_null(value);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,6 +316,7 @@ int main(void)
         cmocka_unit_test(lines_are_cut),
         cmocka_unit_test(options_fill_their_variables),
         cmocka_unit_test(mistakes_are_usage),
+        cmocka_unit_test(values_may_be_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

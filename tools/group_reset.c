@@ -1,0 +1,590 @@
+/*
+ * odradek group reset: moves a group's committed offsets, by a plan that is shown first.
+ *
+ * A group with members takes offsets from nobody but them. With --live the members are sent away and the offsets are
+ * stored in the same breath; the members notice at their next heartbeat, join again and go on from the new offsets.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/json.h"
+#include "client/moment.h"
+#include "client/offsets.h"
+#include "client/table.h"
+#include "group.h"
+
+#define ATTEMPTS_MAX   5
+#define AGAIN_PAUSE_MS 200
+#define FILE_BYTES_MAX (16u * 1024 * 1024)
+
+struct reset {
+    struct cli_common common;
+    struct args_list topics;
+    bool all_topics;
+    bool to_earliest, to_latest, to_current;
+    int64_t to_offset, shift_by; /* UNSET */
+    const char *to_datetime, *by_duration, *from_file;
+    bool execute, live, export;
+    /* the run */
+    struct plan_scenario scenario;
+    struct cluster *cluster;
+    struct admin_group *group;
+    struct plan_row *rows; /* ordered */
+    size_t row_count;
+    char *file;
+};
+
+#define UNSET INT64_MIN
+
+/* -- which partitions -----------------------------------------------------------------------------------------------
+ */
+
+static int failed(const struct reset *reset, enum exit_code code)
+{
+    return cli_fail(code, "%s", cluster_why(reset->cluster));
+}
+
+static int group_failed(const struct reset *reset)
+{
+    return cli_fail((enum exit_code)group_exit_code(reset->group), "%s", group_why(reset->group).text);
+}
+
+static struct client *memory(struct reset *reset)
+{
+    return cluster_first(reset->cluster);
+}
+
+static int rows_of_group(struct reset *reset)
+{
+    const struct admin_group *group = reset->group;
+    reset->rows = client_new(memory(reset), struct plan_row, group->offset_count);
+    for (size_t i = 0; i < group->offset_count; i++)
+        reset->rows[reset->row_count++] =
+            (struct plan_row){ .topic = group->offsets[i].topic, .partition = group->offsets[i].partition };
+    if (reset->row_count == 0)
+        return cli_fail(EXIT_CODE_NOT_FOUND, "group %s has no committed offsets; name topics with --topic",
+                        cli_escaped(group->id).text);
+    return EXIT_CODE_OK;
+}
+
+static int topic_unknown(struct odk_str topic, int16_t error)
+{
+    return cli_fail(client_exit_code(error), "topic %s: %s; try: odradek topic list", cli_escaped(topic).text,
+                    kafka_error_text(error));
+}
+
+/* The partitions of one --topic; metadata tells which there are. */
+static int rows_of_scope(struct reset *reset, const struct group_scope *scope,
+                         const struct metadata_response_topic *topic)
+{
+    const char *at = scope->partitions;
+    int64_t partition;
+    if (!topic || topic->error_code != KAFKA_NONE)
+        return topic_unknown(scope->topic, topic ? topic->error_code : KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
+    if (!at) {
+        for (int32_t i = 0; i < topic->partitions_count; i++)
+            reset->rows[reset->row_count++] =
+                (struct plan_row){ .topic = topic->name, .partition = topic->partitions[i].partition_index };
+        return EXIT_CODE_OK;
+    }
+    while ((partition = group_scope_next(&at)) >= 0) {
+        bool known = false;
+        for (int32_t i = 0; i < topic->partitions_count && !known; i++)
+            known = topic->partitions[i].partition_index == partition;
+        if (!known)
+            return cli_fail(EXIT_CODE_NOT_FOUND, "topic %s has no partition %lld", cli_escaped(scope->topic).text,
+                            (long long)partition);
+        reset->rows[reset->row_count++] = (struct plan_row){ .topic = topic->name, .partition = (int32_t)partition };
+    }
+    return EXIT_CODE_OK;
+}
+
+static const struct metadata_response_topic *topic_find(const struct metadata_response *metadata, struct odk_str name)
+{
+    for (int32_t i = 0; i < metadata->topics_count; i++)
+        if (odk_str_eq(metadata->topics[i].name, name))
+            return &metadata->topics[i];
+    return NULL;
+}
+
+static size_t scope_size(const struct group_scope *scope, const struct metadata_response_topic *topic)
+{
+    size_t commas = 1;
+    for (const char *at = scope->partitions; at && *at; at++)
+        commas += *at == ',';
+    return scope->partitions ? commas : topic ? (size_t)MAX(topic->partitions_count, 0) : 0;
+}
+
+/* Sorts; a partition that was named twice is kept once. */
+static void rows_order(struct reset *reset)
+{
+    size_t kept = 0;
+    qsort(reset->rows, reset->row_count, sizeof(*reset->rows), plan_row_order);
+    for (size_t i = 0; i < reset->row_count; i++)
+        if (kept == 0 || plan_row_order(&reset->rows[kept - 1], &reset->rows[i]) != 0)
+            reset->rows[kept++] = reset->rows[i];
+    reset->row_count = kept;
+}
+
+static int rows_of_topics(struct reset *reset)
+{
+    size_t count = reset->topics.count, most = 0;
+    struct odk_str *names = client_new(memory(reset), struct odk_str, count);
+    struct group_scope *scopes = client_new(memory(reset), struct group_scope, count);
+    struct metadata_response metadata;
+    size_t name_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        bool known = false;
+        scopes[i] = group_scope(reset->topics.items[i]);
+        for (size_t n = 0; n < name_count && !known; n++)
+            known = odk_str_eq(names[n], scopes[i].topic);
+        if (!known)
+            names[name_count++] = scopes[i].topic;
+    }
+    enum exit_code asked = cluster_topics(reset->cluster, names, name_count, &metadata);
+    if (asked != EXIT_CODE_OK)
+        return failed(reset, asked);
+    for (size_t i = 0; i < count; i++)
+        most += scope_size(&scopes[i], topic_find(&metadata, scopes[i].topic));
+    reset->rows = client_new(memory(reset), struct plan_row, most);
+    int code = EXIT_CODE_OK;
+    for (size_t i = 0; i < count && code == EXIT_CODE_OK; i++)
+        code = rows_of_scope(reset, &scopes[i], topic_find(&metadata, scopes[i].topic));
+    rows_order(reset);
+    return code;
+}
+
+static int rows_of_file(struct reset *reset)
+{
+    char why[400];
+    struct odk_str text = odk_str_from(reset->file);
+    if (!plan_csv_read(text, reset->group->id, client_arena(memory(reset)), &reset->rows, &reset->row_count, why,
+                       sizeof(why)))
+        return cli_fail(EXIT_CODE_USAGE, "%s: %s", reset->from_file, why);
+    if (reset->row_count == 0)
+        return cli_fail(EXIT_CODE_NOT_FOUND, "%s has no line for group %s", reset->from_file,
+                        cli_escaped(reset->group->id).text);
+    return EXIT_CODE_OK;
+}
+
+/* -- the plan -------------------------------------------------------------------------------------------------------
+ */
+
+static void current_fill(struct reset *reset)
+{
+    const struct admin_group *group = reset->group;
+    for (size_t i = 0, at = 0; i < reset->row_count; i++) {
+        struct plan_row *row = &reset->rows[i];
+        row->current = -1;
+        for (; at < group->offset_count; at++) { /* both are ordered */
+            struct plan_row here = { .topic = group->offsets[at].topic, .partition = group->offsets[at].partition };
+            int order = plan_row_order(&here, row);
+            if (order == 0 && group->offsets[at].error == KAFKA_NONE)
+                row->current = group->offsets[at].offset;
+            if (order >= 0)
+                break;
+        }
+    }
+}
+
+/* What the logs say, into one member of each row. */
+static int log_fill(struct reset *reset, int64_t which, size_t member)
+{
+    struct log_offset *list = client_new(memory(reset), struct log_offset, reset->row_count);
+    for (size_t i = 0; i < reset->row_count; i++)
+        list[i] = (struct log_offset){ .topic = reset->rows[i].topic, .partition = reset->rows[i].partition };
+    enum exit_code code = offsets_find(reset->cluster, list, reset->row_count, which);
+    if (code != EXIT_CODE_OK)
+        return failed(reset, code);
+    for (size_t i = 0; i < reset->row_count; i++) {
+        if (list[i].error == KAFKA_UNKNOWN_TOPIC_OR_PARTITION)
+            return cli_fail(EXIT_CODE_NOT_FOUND,
+                            "topic %s has no partition %d; to forget what is committed there: "
+                            "odradek group delete-offsets %s --topic %s:%d",
+                            cli_escaped(list[i].topic).text, list[i].partition, cli_escaped(reset->group->id).text,
+                            cli_escaped(list[i].topic).text, list[i].partition);
+        if (list[i].error != KAFKA_NONE)
+            return cli_fail(client_exit_code(list[i].error), "topic %s, partition %d: %s",
+                            cli_escaped(list[i].topic).text, list[i].partition, kafka_error_text(list[i].error));
+        memcpy((char *)&reset->rows[i] + member, &list[i].offset, sizeof(list[i].offset));
+    }
+    return EXIT_CODE_OK;
+}
+
+static int rows_solve(struct reset *reset)
+{
+    for (size_t i = 0; i < reset->row_count; i++)
+        if (!plan_solve(&reset->scenario, &reset->rows[i]))
+            return cli_fail(EXIT_CODE_FAILURE,
+                            "topic %s, partition %d: nothing is committed that could be shifted; "
+                            "try --to-earliest, --to-latest or --to-offset",
+                            cli_escaped(reset->rows[i].topic).text, reset->rows[i].partition);
+    return EXIT_CODE_OK;
+}
+
+static int plan_make(struct reset *reset)
+{
+    int code = reset->from_file    ? rows_of_file(reset)
+               : reset->all_topics ? rows_of_group(reset)
+                                   : rows_of_topics(reset);
+    if (code != EXIT_CODE_OK)
+        return code;
+    current_fill(reset);
+    code = log_fill(reset, OFFSETS_EARLIEST, offsetof(struct plan_row, start));
+    if (code == EXIT_CODE_OK)
+        code = log_fill(reset, OFFSETS_LATEST, offsetof(struct plan_row, end));
+    if (code == EXIT_CODE_OK && reset->scenario.kind == PLAN_TO_MOMENT)
+        code = log_fill(reset, reset->scenario.value, offsetof(struct plan_row, asked));
+    return code == EXIT_CODE_OK ? rows_solve(reset) : code;
+}
+
+/* -- showing it -----------------------------------------------------------------------------------------------------
+ */
+
+static void plan_table(const struct reset *reset)
+{
+    static const char *const heads[] = {
+        "GROUP", "TOPIC", "PARTITION", "CURRENT-OFFSET", "NEW-OFFSET", "CHANGE", "NOTE"
+    };
+    struct table table;
+    table_init(&table, heads, countof(heads));
+    for (size_t i = 0; i < reset->row_count; i++) {
+        const struct plan_row *row = &reset->rows[i];
+        int64_t change;
+        table_str(&table, reset->group->id);
+        table_str(&table, row->topic);
+        table_int(&table, row->partition);
+        table_int_or_dash(&table, row->current);
+        table_int(&table, row->target);
+        if (plan_change(row, &change))
+            table_change(&table, change);
+        else
+            table_dash(&table);
+        table_text(&table, plan_note_text(row->note));
+    }
+    table_print(&table, stdout, TABLE_HEADS);
+}
+
+static void plan_json(const struct reset *reset, const struct admin_commit *commit)
+{
+    struct json json;
+    json_init(&json, stdout);
+    for (size_t i = 0; i < reset->row_count; i++) {
+        const struct plan_row *row = &reset->rows[i];
+        int64_t change;
+        json_object(&json, NULL);
+        json_str(&json, "group", reset->group->id);
+        json_str(&json, "topic", row->topic);
+        json_int(&json, "partition", row->partition);
+        if (row->current >= 0)
+            json_int(&json, "current_offset", row->current);
+        else
+            json_null(&json, "current_offset");
+        json_int(&json, "new_offset", row->target);
+        if (plan_change(row, &change))
+            json_int(&json, "change", change);
+        else
+            json_null(&json, "change");
+        json_text(&json, "note", row->note == PLAN_PLAIN ? NULL : plan_note_text(row->note));
+        json_bool(&json, "executed", commit->stored[i] == row->target);
+        json_end(&json);
+        json_line(&json);
+    }
+}
+
+static void plan_show(const struct reset *reset, const struct admin_commit *commit)
+{
+    if (reset->export)
+        for (size_t i = 0; i < reset->row_count; i++)
+            plan_csv_write(stdout, &reset->rows[i]);
+    else if (reset->common.json)
+        plan_json(reset, commit);
+    else
+        plan_table(reset);
+}
+
+/* -- doing it -------------------------------------------------------------------------------------------------------
+ */
+
+/* Somebody joined between leave and commit, or before it. */
+static bool member_got_in(int16_t error)
+{
+    return error == KAFKA_UNKNOWN_MEMBER_ID || error == KAFKA_REBALANCE_IN_PROGRESS ||
+           error == KAFKA_ILLEGAL_GENERATION || error == KAFKA_STALE_MEMBER_EPOCH;
+}
+
+static int refused(const struct reset *reset)
+{
+    const struct admin_group *group = reset->group;
+    return cli_fail(EXIT_CODE_REFUSED,
+                    "group %s is %s with %d member%s, which would go on from where they are: stop them first, or add "
+                    "--live to have them removed and start again at the new offsets",
+                    cli_escaped(group->id).text, cli_escaped(group->state).text, group->member_count,
+                    group->member_count == 1 ? "" : "s");
+}
+
+/* Reads state and members anew. A group that is not there yet is made by the commit. */
+static int group_look(struct reset *reset)
+{
+    struct admin_group *group = reset->group;
+    enum exit_code code = admin_groups_describe(reset->cluster, group, 1);
+    if (code != EXIT_CODE_OK)
+        return failed(reset, code);
+    if (group->error == KAFKA_GROUP_ID_NOT_FOUND && group->type != ADMIN_OTHER) {
+        group->error = KAFKA_NONE;
+        group->member_count = 0;
+    }
+    return group->error == KAFKA_NONE ? EXIT_CODE_OK : group_failed(reset);
+}
+
+static int rows_judge(const struct reset *reset, const struct admin_commit *commit)
+{
+    int worst = EXIT_CODE_OK;
+    for (size_t i = 0; i < reset->row_count; i++) {
+        struct cli_text topic = cli_escaped(reset->rows[i].topic);
+        int32_t partition = reset->rows[i].partition;
+        int code = EXIT_CODE_OK;
+        if (commit->errors[i] != KAFKA_NONE)
+            code = cli_fail(client_exit_code(commit->errors[i]), "group %s, topic %s, partition %d: %s",
+                            cli_escaped(reset->group->id).text, topic.text, partition,
+                            group_error_text(commit->errors[i]));
+        else if (commit->stored[i] != reset->rows[i].target)
+            code = cli_fail(EXIT_CODE_FAILURE,
+                            "group %s, topic %s, partition %d: stored, but reads %lld afterwards: somebody else has "
+                            "committed",
+                            cli_escaped(reset->group->id).text, topic.text, partition, (long long)commit->stored[i]);
+        worst = MAX(worst, code);
+    }
+    return worst;
+}
+
+static bool any_got_in(const struct admin_commit *commit)
+{
+    for (size_t i = 0; i < commit->count; i++)
+        if (member_got_in(commit->errors[i]))
+            return true;
+    return false;
+}
+
+static void told(const struct reset *reset, int32_t removed)
+{
+    (void)fprintf(stderr, "group %s: %zu offset%s stored and read back", cli_escaped(reset->group->id).text,
+                  reset->row_count, reset->row_count == 1 ? "" : "s");
+    if (removed > 0)
+        (void)fprintf(stderr, "; %d member%s removed, to join again by %s", removed, removed == 1 ? "" : "s",
+                      removed == 1 ? "itself" : "themselves");
+    (void)fputc('\n', stderr);
+}
+
+static int plan_execute(struct reset *reset, struct admin_commit *commit)
+{
+    for (unsigned attempt = 1;; attempt++) {
+        int32_t members = reset->group->member_count;
+        if (members > 0 && !reset->live)
+            return refused(reset);
+        enum exit_code code = admin_commit(reset->cluster, reset->group, commit);
+        if (code != EXIT_CODE_OK)
+            return failed(reset, code);
+        if (reset->group->error != KAFKA_NONE)
+            return group_failed(reset);
+        if (!any_got_in(commit)) {
+            int judged = rows_judge(reset, commit);
+            if (judged == EXIT_CODE_OK)
+                told(reset, members);
+            return judged;
+        }
+        if (attempt == ATTEMPTS_MAX)
+            return cli_fail(EXIT_CODE_REFUSED,
+                            "group %s: members kept joining in between, %d times; the offsets are as they were; try "
+                            "again, or stop the members",
+                            cli_escaped(reset->group->id).text, ATTEMPTS_MAX);
+        client_pause(memory(reset), AGAIN_PAUSE_MS);
+        int looked = group_look(reset);
+        if (looked != EXIT_CODE_OK)
+            return looked;
+    }
+}
+
+static int dry_run_told(const struct reset *reset)
+{
+    bool members = reset->group->member_count > 0;
+    if (!reset->export)
+        (void)fprintf(stderr, "nothing was changed; to do it add --execute%s\n",
+                      members ? " --live (the group has members, they will be removed and join again)" : "");
+    return EXIT_CODE_OK;
+}
+
+static int reset_run(struct reset *reset, char *name)
+{
+    size_t one = 1;
+    int code = cli_cluster(&reset->common, &reset->cluster);
+    if (code != EXIT_CODE_OK)
+        return code;
+    reset->group = admin_groups_named(reset->cluster, &name, &one);
+    code = group_look(reset);
+    if (code != EXIT_CODE_OK)
+        return code;
+    enum exit_code asked = admin_groups_committed(reset->cluster, reset->group, 1);
+    if (asked != EXIT_CODE_OK)
+        return failed(reset, asked);
+    if (reset->group->error != KAFKA_NONE)
+        return group_failed(reset);
+    code = plan_make(reset);
+    if (code != EXIT_CODE_OK)
+        return code;
+    struct admin_commit commit = { .rows = reset->rows,
+                                   .count = reset->row_count,
+                                   .errors = client_new(memory(reset), int16_t, reset->row_count),
+                                   .stored = client_new(memory(reset), int64_t, reset->row_count) };
+    for (size_t i = 0; i < reset->row_count; i++)
+        commit.stored[i] = -1;
+    bool after = reset->common.json; /* which also says what was done */
+    if (!after)
+        plan_show(reset, &commit);
+    code = reset->execute ? plan_execute(reset, &commit) : dry_run_told(reset);
+    if (after)
+        plan_show(reset, &commit);
+    return code;
+}
+
+/* -- the command line -----------------------------------------------------------------------------------------------
+ */
+
+static int scenario_add(const struct args_spec *spec, struct plan_scenario *scenario, bool given, enum plan_kind kind,
+                        int64_t value)
+{
+    if (!given)
+        return ARGS_GO_ON;
+    if (scenario->kind != PLAN_NONE)
+        return args_mistake(spec, "only one of --to-..., --shift-by, --by-duration and --from-file");
+    *scenario = (struct plan_scenario){ kind, value };
+    return ARGS_GO_ON;
+}
+
+static int scenario_choose(struct reset *reset, const struct args_spec *spec)
+{
+    int64_t moment = 0, duration = 0;
+    if (reset->to_datetime && !moment_parse(reset->to_datetime, &moment))
+        return args_mistake(spec,
+                            "--to-datetime: '%s' is not a time (example: 2026-11-22T10:00:00.000, in UTC; or with "
+                            "a zone: 2026-11-22T12:00:00+02:00)",
+                            reset->to_datetime);
+    if (reset->by_duration && !moment_duration(reset->by_duration, &duration) &&
+        !args_ms(reset->by_duration, &duration))
+        return args_mistake(spec, "--by-duration: '%s' is not a duration (examples: PT1H30M, P7D, 90m)",
+                            reset->by_duration);
+    const struct {
+        bool given;
+        enum plan_kind kind;
+        int64_t value;
+    } choices[] = {
+        { reset->to_earliest, PLAN_TO_EARLIEST, 0 },
+        { reset->to_latest, PLAN_TO_LATEST, 0 },
+        { reset->to_current, PLAN_TO_CURRENT, 0 },
+        { reset->to_offset != UNSET, PLAN_TO_OFFSET, reset->to_offset },
+        { reset->shift_by != UNSET, PLAN_SHIFT_BY, reset->shift_by },
+        { reset->to_datetime != NULL, PLAN_TO_MOMENT, moment },
+        { reset->by_duration != NULL, PLAN_TO_MOMENT, client_wall_ms() - duration },
+        { reset->from_file != NULL, PLAN_FROM_FILE, 0 },
+    };
+    int code = ARGS_GO_ON;
+    for (size_t i = 0; i < countof(choices) && code == ARGS_GO_ON; i++)
+        code = scenario_add(spec, &reset->scenario, choices[i].given, choices[i].kind, choices[i].value);
+    if (code == ARGS_GO_ON && reset->scenario.kind == PLAN_NONE)
+        return args_mistake(spec, "where to? --to-earliest, --to-latest, --to-current, --to-offset, --shift-by, "
+                                  "--to-datetime, --by-duration or --from-file");
+    return code;
+}
+
+static int scope_check(const struct reset *reset, const struct args_spec *spec)
+{
+    int scopes = reset->all_topics + (reset->topics.count > 0) + (reset->from_file != NULL);
+    if (scopes == 0)
+        return args_mistake(spec, "of which topics? --all-topics or --topic TOPIC");
+    if (scopes > 1)
+        return args_mistake(spec, "only one of --all-topics, --topic and --from-file");
+    for (size_t i = 0; i < reset->topics.count; i++) {
+        int code = group_scope_check(spec, reset->topics.items[i]);
+        if (code != ARGS_GO_ON)
+            return code;
+    }
+    if (reset->live && !reset->execute)
+        return args_mistake(spec, "--live needs --execute");
+    if (reset->export && reset->common.json)
+        return args_mistake(spec, "--export and --json exclude each other");
+    return ARGS_GO_ON;
+}
+
+/* Before anything is asked: a file that cannot be read is a mistake of the command line. */
+static int file_load(struct reset *reset)
+{
+    size_t len = 0;
+    if (!reset->from_file)
+        return ARGS_GO_ON;
+    FILE *file = fopen(reset->from_file, "r");
+    if (!file)
+        return cli_fail(EXIT_CODE_FAILURE, "cannot open %s: %m", reset->from_file);
+    reset->file = xcalloc(1, FILE_BYTES_MAX + 1);
+    len = fread(reset->file, 1, FILE_BYTES_MAX + 1, file);
+    bool bad = ferror(file) != 0 || len > FILE_BYTES_MAX || memchr(reset->file, '\0', len) != NULL;
+    (void)fclose(file);
+    if (bad)
+        return cli_fail(EXIT_CODE_FAILURE, "%s is not a text of at most 16 MiB", reset->from_file);
+    return ARGS_GO_ON;
+}
+
+static const char details[] =
+    "scope:    --all-topics is all that the group has committed; --topic may be repeated; --from-file brings its own\n"
+    "scenario: exactly one. Offsets outside the log are moved to its nearer end, which the plan notes\n"
+    "time:     UTC where no zone is named; durations are ISO 8601 (PT1H30M, P7D) or 90m, 7d\n"
+    "file:     Kafka's CSV: topic,partition,offset or group,topic,partition,offset; --export writes the former\n\n"
+    "Nothing is changed without --execute. A group that has members is refused, unless --live is given: then they are\n"
+    "removed and the offsets stored in the same breath, before one of them can join again; they notice at their next\n"
+    "heartbeat (seconds), join by themselves and go on from the new offsets. What was stored is read back in any "
+    "case.\n\n"
+    "examples:\n"
+    "  odradek group reset orders --all-topics --to-current --export > before.csv\n"
+    "  odradek group reset orders --topic paid:0,1 --shift-by -100\n"
+    "  odradek group reset orders --all-topics --to-datetime 2026-11-22T10:00:00 --execute --live\n"
+    "  odradek group reset orders --from-file before.csv --execute";
+
+int group_reset(int argc, char **argv)
+{
+    struct reset reset = { .common = cli_common(), .to_offset = UNSET, .shift_by = UNSET };
+    const struct args_option options[] = {
+        { "all-topics", 'a', ARGS_FLAG, NULL, "all partitions the group has committed", &reset.all_topics },
+        { "topic", 't', ARGS_LIST, "TOPIC[:N,N]", "a topic, or some partitions of it; may be repeated", &reset.topics },
+        { "to-earliest", 0, ARGS_FLAG, NULL, "the log's start", &reset.to_earliest },
+        { "to-latest", 0, ARGS_FLAG, NULL, "the log's end", &reset.to_latest },
+        { "to-current", 0, ARGS_FLAG, NULL, "what is committed (to export it)", &reset.to_current },
+        { "to-offset", 0, ARGS_INT, "N", "this offset", &reset.to_offset, 0, INT64_MAX },
+        { "shift-by", 0, ARGS_INT, "N", "N records forward, or back if negative", &reset.shift_by, -INT64_MAX,
+          INT64_MAX },
+        { "to-datetime", 0, ARGS_TEXT, "TIME", "the first record at or behind this time", &reset.to_datetime },
+        { "by-duration", 0, ARGS_TEXT, "DURATION", "the same, so long before now", &reset.by_duration },
+        { "from-file", 'f', ARGS_TEXT, "CSV", "what a file says", &reset.from_file },
+        { "execute", 0, ARGS_FLAG, NULL, "do it", &reset.execute },
+        { "live", 0, ARGS_FLAG, NULL, "also to a group that has members", &reset.live },
+        { "export", 0, ARGS_FLAG, NULL, "print the plan as CSV", &reset.export },
+        CLI_JSON_ROW(reset.common),
+        CLI_BROKERS_ROW(reset.common),
+        CLI_TIMEOUT_ROW(reset.common),
+    };
+    struct args_spec spec = {
+        "group reset", "Moves the committed offsets of a group.", "GROUP", options, countof(options), 1, 1, details
+    };
+    struct args_operands name;
+    int code = args_parse(&spec, argc, argv, &name);
+    if (code == ARGS_GO_ON)
+        code = scenario_choose(&reset, &spec);
+    if (code == ARGS_GO_ON)
+        code = scope_check(&reset, &spec);
+    if (code == ARGS_GO_ON)
+        code = file_load(&reset);
+    if (code == ARGS_GO_ON)
+        code = reset_run(&reset, name.items[0]);
+    cluster_close(reset.cluster);
+    args_list_deinit(&reset.topics);
+    free(reset.file);
+    return code;
+}
