@@ -47,3 +47,36 @@
  * record above it is refused. Members of 1000 with 16 KiB of subscription each stay below; the memory tail of a log, which
  * must hold it, is larger by default. */
 #define GROUP_BATCH_BYTES_MAX MIB(16)
+
+/* Other texts that a group keeps for each member: client id and host (cut to this), group.instance.id, names of
+ * protocols (refused beyond it). */
+#define GROUP_TEXT_BYTES_MAX 1024u
+
+/* Groups of one partition of __consumer_offsets: anybody can name a new one, and each takes half a KiB. */
+#define GROUPS_PER_PARTITION_MAX 100000u
+
+/* Members of one classic group, and ids given out that have not joined yet. group.max.size can only be smaller. */
+#define GROUP_MEMBERS_MAX 10000u
+
+/* Protocols that one classic member offers; clients offer one for each assignor that they know. */
+#define GROUP_PROTOCOLS_MAX 64
+
+/* Different names of protocols in one classic group. */
+#define GROUP_PROTOCOL_NAMES_MAX 1024u
+
+/* Texts, protocols and metadata of all members of a classic group; and, separately, their assignments: both stand in the
+ * group's record and in the leader's answers. Kafka's record may have 1 MiB for all of it. */
+#define GROUP_BYTES_MAX MIB(4)
+
+/* What one OffsetCommit writes: about 100,000 partitions. Kafka's batch may have 1 MiB. */
+#define GROUP_COMMIT_BYTES_MAX MIB(8)
+
+/* The texts that clients commit along with their offsets, of one group. */
+#define GROUP_OFFSET_METADATA_BYTES_MAX MIB(64)
+
+/* Tombstones of one event are written in batches of this size: a topic may have offsets in every group. */
+#define GROUP_TOMBSTONE_BATCH_BYTES KIB(512)
+
+/* Groups and offsets that one event looks at for expiry, and the pause before the next: a million take two seconds. */
+#define GROUP_EXPIRY_STEP     5000u
+#define GROUP_EXPIRY_PAUSE_MS 10

@@ -16,7 +16,8 @@
  *
  * Memory: a member and its texts are one block, its protocols another. Everything goes with classic_free.
  *
- * Source: Kafka's ClassicGroup and the classicGroup* half of GroupMetadataManager; KIP-62, 134, 345, 389, 394, 559, 814.
+ * Source: Kafka's ClassicGroup and the classicGroup* half of GroupMetadataManager; KIP-62, 134, 345, 389, 394, 559,
+ * 814.
  */
 #pragma once
 #include <uthash.h>
@@ -38,7 +39,7 @@ struct classic_member {
     int32_t rebalance_timeout_ms, session_timeout_ms;
     struct classic_protocol *protocols; /* in the order of the member's liking; no name twice */
     uint32_t protocol_count;
-    size_t protocol_bytes; /* names and metadata */
+    size_t kept_bytes; /* texts, names and metadata */
     uint8_t *assignment;
     size_t assignment_len;
     struct group_call *joining, *syncing; /* calls that wait */
@@ -60,6 +61,7 @@ struct classic_pending {
 /* A protocol name and how many members speak it. */
 struct classic_candidate {
     uint32_t member_count;
+    uint32_t votes; /* while one is held */
     UT_hash_handle by_name;
     char name[];
 };
@@ -85,7 +87,7 @@ struct classic {
     struct classic_member *leader;
     struct classic_pending *pendings;
     struct classic_candidate *candidates;
-    size_t protocol_bytes; /* sum over members */
+    size_t kept_bytes; /* sum over members */
     uint32_t joining_count, sync_due_count;
 
     struct timer round; /* end of PREPARING */
@@ -122,6 +124,8 @@ bool classic_is_consumer(const struct classic *classic);
 
 /* Makes group->classic, empty, unless it is there. */
 struct classic *classic_take(struct group *group);
+/* Nobody came in, and the log knows nothing of it: it was never there. */
+void classic_drop_if_unused(struct group *group);
 void classic_text_set(struct classic_text *text, struct odk_str value);
 void classic_state_set(struct classic *classic, enum classic_state state);
 
@@ -135,6 +139,8 @@ struct classic_member_spec {
     uint32_t protocol_count;
 };
 
+/* What a member takes of GROUP_BYTES_MAX. */
+size_t classic_spec_bytes(const struct classic_member_spec *spec);
 struct classic_member *classic_member_find(const struct classic *classic, struct odk_str id);
 struct classic_member *classic_member_find_instance(const struct classic *classic, struct odk_str instance_id);
 /* Adds a member. Neither its id nor its instance id may be there. The first one sets the group's protocol type. */
@@ -159,7 +165,10 @@ void classic_member_touch_ms(struct classic_member *member, int64_t timeout_ms);
 /* Could a member with these enter? */
 bool classic_supports(const struct classic *classic, struct odk_str protocol_type,
                       const struct classic_protocol *protocols, uint32_t count);
-/* The common protocol that most members like best. There must be members. */
+/* How many of these names nobody in the group speaks yet. */
+uint32_t classic_candidates_new(const struct classic *classic, const struct classic_protocol *protocols,
+                                uint32_t count);
+/* The common protocol that most members like best; there must be members. The text is the group's own. */
 struct odk_str classic_vote(const struct classic *classic);
 
 struct classic_pending *classic_pending_find(const struct classic *classic, struct odk_str id);
@@ -168,17 +177,19 @@ void classic_pending_remove(struct classic_pending *pending);
 
 /* -- rounds (classic_round.c) -------------------------------------------------------------------------------------- */
 
-/* Everybody must join again. reason is for the diagnostic line. */
-void classic_rebalance(struct classic *classic, const char *reason);
-/* The same, or when the round is open already: ends it if everybody has come. */
-void classic_rebalance_or_complete(struct classic *classic, const char *reason);
-/* Ends an open round if everybody has come and it is not the first one. */
+/* Everybody must join again. what and detail are for the diagnostic line; detail may be a client's text. */
+void classic_rebalance(struct classic *classic, const char *what, struct odk_str detail);
+/* The same, but when the round is open already: ends it if everybody has come. */
+void classic_rebalance_or_check(struct classic *classic, const char *what, struct odk_str detail);
+/* Ends an open round if everybody has come. The first round of a group ends at its own time. */
 void classic_round_check(struct classic *classic);
-/* After somebody has gone. Ends also the first round. */
-void classic_gone(struct classic *classic, const char *reason);
+/* Ends the open round: who has not come is left behind, who has learns the new generation. */
+void classic_round_complete(struct classic *classic);
+bool classic_all_joined(const struct classic *classic);
 /* The deadline of the open round. */
 void classic_round_fire(struct timer *timer, uint64_t now_ns);
 void classic_sync_fire(struct timer *timer, uint64_t now_ns);
+/* A session has ended. */
 void classic_session_fire(struct timer *timer, uint64_t now_ns);
 void classic_pending_fire(struct timer *timer, uint64_t now_ns);
 /* Takes sync_due back. */
@@ -186,10 +197,10 @@ void classic_sync_done(struct classic_member *member);
 
 /* -- answers (classic_answer.c) ------------------------------------------------------------------------------------ */
 
-enum classic_skip { CLASSIC_ASSIGN, CLASSIC_SKIP_ASSIGNMENT };
-
 /* The round as it stands, to a call of this member; the leader gets the members. */
-void classic_answer_join(struct classic_member *member, struct group_call *call, enum classic_skip skip);
+void classic_answer_join(struct classic_member *member, struct group_call *call);
+/* The same to a static member that has come back without a new round. leader_before lives as long as the call. */
+void classic_answer_replaced(struct classic_member *member, struct group_call *call, struct odk_str leader_before);
 /* The member's assignment. */
 void classic_answer_sync(struct classic_member *member, struct group_call *call);
 void classic_refuse_join(struct classic *classic, struct group_call *call, enum kafka_error error,
@@ -202,8 +213,6 @@ void classic_end_sync(struct classic_member *member, enum kafka_error error);
 
 /* Records the group with its members and their assignments. */
 void classic_record(struct classic *classic);
-/* What classic_record would write is not more than a record may hold, with so many bytes of assignments. */
-bool classic_record_fits(const struct classic *classic, size_t assignment_bytes);
 
 /* -- subscriptions (classic_topics.c) ------------------------------------------------------------------------------ */
 
@@ -214,9 +223,9 @@ void classic_topics_clear(struct classic *classic);
 /* -- to and from the newer protocol (KIP-848) ---------------------------------------------------------------------- */
 
 /*
- * A group that was of the newer protocol goes on as a classic one: take it with classic_take, give it its generation and
- * its members (classic_member_add, classic_member_assign), then call this. It is Stable, recorded, and sessions run.
- * Who wants a new round calls classic_rebalance. The way back: read members here, then classic_remove and classic_free
- * with REBALANCE_IN_PROGRESS.
+ * A group that was of the newer protocol goes on as a classic one: take it with classic_take, give it its generation
+ * and its members (classic_member_add, classic_member_assign), then call this. It is Stable, recorded, and sessions
+ * run. Who wants a new round calls classic_rebalance. The way back: read members here, then classic_remove and
+ * classic_free with REBALANCE_IN_PROGRESS.
  */
 void classic_restored(struct classic *classic);

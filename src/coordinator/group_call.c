@@ -53,7 +53,7 @@ struct odk_str call_member_id(struct groups *groups, struct group_call *call, st
 
 /* -- refusals ----------------------------------------------------------------------------------------------------- */
 
-static void refuse_join(const struct group_call *call, int16_t error)
+static void refuse_join(struct group_call *call, int16_t error)
 {
     const struct join_group_request *in = call->in;
     struct join_group_response *out = call->out;
@@ -62,35 +62,68 @@ static void refuse_join(const struct group_call *call, int16_t error)
     out->member_id = in->member_id;
 }
 
-static void refuse_leave(const struct group_call *call, int16_t error)
+/* A member that is not known is an error of that member, from the version on that can say so. */
+static void refuse_leave(struct group_call *call, int16_t error)
 {
+    const struct leave_group_request *in = call->in;
     struct leave_group_response *out = call->out;
     leave_group_response_init(out);
     out->error_code = error;
-}
-
-static void refuse_commit(const struct group_call *call, int16_t error)
-{
-    const struct offset_commit_request *in = call->in;
-    struct offset_commit_response *out = call->out;
-    out->topics = arena_new(call->arena, struct offset_commit_response_topic, (size_t)in->topics_count);
-    out->topics_count = out->topics ? in->topics_count : 0;
-    for (int32_t i = 0; i < out->topics_count; i++) {
-        const struct offset_commit_request_topic *asked = &in->topics[i];
-        struct offset_commit_response_topic *topic = &out->topics[i];
-        topic->name = asked->name;
-        topic->topic_id = asked->topic_id;
-        topic->partitions =
-            arena_new(call->arena, struct offset_commit_response_partition, (size_t)asked->partitions_count);
-        topic->partitions_count = topic->partitions ? asked->partitions_count : 0;
-        for (int32_t j = 0; j < topic->partitions_count; j++) {
-            topic->partitions[j].partition_index = asked->partitions[j].partition_index;
-            topic->partitions[j].error_code = error;
-        }
+    if (error != KAFKA_UNKNOWN_MEMBER_ID || call->version < LEAVE_VERSION_MEMBERS)
+        return;
+    out->members = arena_new(call->arena, struct leave_group_response_member, (size_t)in->members_count);
+    if (!out->members)
+        return;
+    out->error_code = KAFKA_NONE;
+    out->members_count = in->members_count;
+    for (int32_t i = 0; i < in->members_count; i++) {
+        out->members[i].member_id = in->members[i].member_id;
+        out->members[i].group_instance_id = in->members[i].group_instance_id;
+        out->members[i].error_code = error;
     }
 }
 
-static void refuse_fetch(const struct group_call *call, int16_t error)
+bool call_commit_begin(struct group_call *call)
+{
+    const struct offset_commit_request *in = call->in;
+    struct offset_commit_response *out = call->out;
+    offset_commit_response_init(out);
+    out->topics = arena_new(call->arena, struct offset_commit_response_topic, (size_t)in->topics_count);
+    call->unanswerable = out->topics == NULL;
+    out->topics_count = in->topics_count;
+    for (int32_t i = 0; i < in->topics_count && !call->unanswerable; i++) {
+        const struct offset_commit_request_topic *asked = &in->topics[i];
+        struct offset_commit_response_topic *topic = &out->topics[i];
+        size_t count = (size_t)asked->partitions_count;
+        topic->name = asked->name;
+        topic->topic_id = asked->topic_id;
+        topic->partitions = arena_new(call->arena, struct offset_commit_response_partition, count);
+        topic->partitions_count = asked->partitions_count;
+        call->unanswerable = topic->partitions == NULL;
+        for (size_t j = 0; j < count && !call->unanswerable; j++)
+            topic->partitions[j].partition_index = asked->partitions[j].partition_index;
+    }
+    if (call->unanswerable)
+        offset_commit_response_init(out);
+    return !call->unanswerable;
+}
+
+void call_commit_error(struct group_call *call, enum kafka_error error)
+{
+    struct offset_commit_response *out = call->out;
+    for (int32_t i = 0; i < out->topics_count; i++)
+        for (int32_t j = 0; j < out->topics[i].partitions_count; j++)
+            if (out->topics[i].partitions[j].error_code == KAFKA_NONE)
+                out->topics[i].partitions[j].error_code = (int16_t)error;
+}
+
+static void refuse_commit(struct group_call *call, int16_t error)
+{
+    if (call_commit_begin(call))
+        call_commit_error(call, error);
+}
+
+static void refuse_fetch(struct group_call *call, int16_t error)
 {
     const struct offset_fetch_request_group *in = call->in;
     struct offset_fetch_response_group *out = call->out;
@@ -99,21 +132,21 @@ static void refuse_fetch(const struct group_call *call, int16_t error)
     out->error_code = error;
 }
 
-static void refuse_offset_delete(const struct group_call *call, int16_t error)
+static void refuse_offset_delete(struct group_call *call, int16_t error)
 {
     struct offset_delete_response *out = call->out;
     offset_delete_response_init(out);
     out->error_code = error;
 }
 
-static void refuse_list(const struct group_call *call, int16_t error)
+static void refuse_list(struct group_call *call, int16_t error)
 {
     struct list_groups_response *out = call->out;
     list_groups_response_init(out);
     out->error_code = error;
 }
 
-static void refuse_describe(const struct group_call *call, int16_t error)
+static void refuse_describe(struct group_call *call, int16_t error)
 {
     struct describe_groups_response_group *out = call->out;
     describe_groups_response_group_init(out);
@@ -121,7 +154,7 @@ static void refuse_describe(const struct group_call *call, int16_t error)
     out->error_code = error;
 }
 
-static void refuse_delete(const struct group_call *call, int16_t error)
+static void refuse_delete(struct group_call *call, int16_t error)
 {
     struct delete_groups_response_group *out = call->out;
     delete_groups_response_group_init(out);
@@ -129,7 +162,7 @@ static void refuse_delete(const struct group_call *call, int16_t error)
     out->error_code = error;
 }
 
-static void refuse_consumer_describe(const struct group_call *call, int16_t error)
+static void refuse_consumer_describe(struct group_call *call, int16_t error)
 {
     struct consumer_group_describe_response_group *out = call->out;
     consumer_group_describe_response_group_init(out);
@@ -137,28 +170,28 @@ static void refuse_consumer_describe(const struct group_call *call, int16_t erro
     out->error_code = error;
 }
 
-static void refuse_consumer_heartbeat(const struct group_call *call, int16_t error)
+static void refuse_consumer_heartbeat(struct group_call *call, int16_t error)
 {
     struct consumer_group_heartbeat_response *out = call->out;
     consumer_group_heartbeat_response_init(out);
     out->error_code = error;
 }
 
-static void refuse_sync(const struct group_call *call, int16_t error)
+static void refuse_sync(struct group_call *call, int16_t error)
 {
     struct sync_group_response *out = call->out;
     sync_group_response_init(out);
     out->error_code = error;
 }
 
-static void refuse_heartbeat(const struct group_call *call, int16_t error)
+static void refuse_heartbeat(struct group_call *call, int16_t error)
 {
     ((struct heartbeat_response *)call->out)->error_code = error;
 }
 
 void group_call_refuse(struct group_call *call, enum kafka_error error)
 {
-    static void (*const refuse[GROUP_CALL_KIND_COUNT])(const struct group_call *, int16_t) = {
+    static void (*const refuse[GROUP_CALL_KIND_COUNT])(struct group_call *, int16_t) = {
         [GROUP_CALL_JOIN] = refuse_join,
         [GROUP_CALL_SYNC] = refuse_sync,
         [GROUP_CALL_HEARTBEAT] = refuse_heartbeat,

@@ -1,5 +1,7 @@
 #include "coordinator/group_records.h"
 
+#include "wire/messages.h"
+
 void group_writer_init(struct group_writer *writer,
                        void (*record)(void *context, struct odk_bytes key, struct odk_bytes value), void *context)
 {
@@ -40,9 +42,20 @@ static struct odk_bytes in_one_piece(struct out *out)
     return (struct odk_bytes){ .data = whole, .len = len };
 }
 
-void group_record_end(struct group_writer *writer)
+struct odk_bytes group_record_end(struct group_writer *writer)
 {
     struct odk_bytes key = in_one_piece(&writer->key);
     struct odk_bytes value = writer->tombstone ? (struct odk_bytes){ 0 } : in_one_piece(&writer->value);
     writer->record(writer->context, key, value);
+    return value;
+}
+
+void group_record_bytes(struct group_writer *writer, enum group_record_kind kind, struct odk_str group_id,
+                        struct odk_bytes value)
+{
+    struct group_key key = { .group_id = group_id };
+    group_record_begin(writer, kind, GROUP_RECORD_TOMBSTONE);
+    bool good = group_key_encode(&key, &writer->key, 0);
+    ASSERT(good);
+    writer->record(writer->context, in_one_piece(&writer->key), value);
 }

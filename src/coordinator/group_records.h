@@ -44,5 +44,10 @@ void group_writer_deinit(struct group_writer *writer);
 
 /* After it the caller encodes fields into writer->key and, unless version is GROUP_RECORD_TOMBSTONE, writer->value. */
 void group_record_begin(struct group_writer *writer, enum group_record_kind kind, int16_t version);
-/* What was encoded must be encodable: everything that goes into records is bounded where it comes in. */
-void group_record_end(struct group_writer *writer);
+/* What was encoded must be encodable: everything that goes into records is bounded where it comes in. Returns the
+ * value, which stays until the next record begins. */
+struct odk_bytes group_record_end(struct group_writer *writer);
+/* A record whose key is the group alone (kinds 2, 3 and 6), with a value as it is: version and fields. data NULL is a
+ * tombstone. */
+void group_record_bytes(struct group_writer *writer, enum group_record_kind kind, struct odk_str group_id,
+                        struct odk_bytes value);

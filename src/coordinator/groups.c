@@ -6,10 +6,11 @@
 #include "base/units.h"
 #include "wire/messages.h"
 
-static void expiry_fire(struct timer *timer, uint64_t now_ns)
+static void record_counted(void *context, struct odk_bytes key, struct odk_bytes value)
 {
-    (void)now_ns;
-    groups_flush(container_of(timer, struct groups, expiry));
+    struct groups *groups = context;
+    groups->unflushed += key.len + value.len;
+    groups->env.record(groups->env.context, key, value);
 }
 
 struct groups *groups_new(const struct groups_env *env)
@@ -17,14 +18,16 @@ struct groups *groups_new(const struct groups_env *env)
     struct groups *groups = xcalloc(1, sizeof(*groups));
     groups->env = *env;
     groups->loading = true;
-    groups->expiry.fire = expiry_fire;
-    group_writer_init(&groups->writer, env->record, env->context);
+    groups->expiry.fire = groups_expiry_fire;
+    list_init(&groups->sweep);
+    group_writer_init(&groups->writer, record_counted, groups);
     return groups;
 }
 
 static void group_free(struct group *group, enum kafka_error error)
 {
     HASH_DELETE(by_id, group->groups->by_id, group);
+    list_remove(&group->sweep);
     classic_free(group->classic, error);
     modern_free(group->modern, error);
     offsets_clear(&group->offsets);
@@ -42,6 +45,7 @@ void groups_free(struct groups *groups)
     group_free(group, KAFKA_NOT_COORDINATOR);
     group_writer_deinit(&groups->writer);
     arena_deinit(&groups->scratch);
+    arena_deinit(&groups->reading);
     free(groups);
 }
 
@@ -55,8 +59,7 @@ struct odk_str group_id(const struct group *group)
 struct group *groups_find(const struct groups *groups, struct odk_str id)
 {
     struct group *group = NULL;
-    if (id.len > 0)
-        HASH_FIND(by_id, groups->by_id, id.data, id.len, group);
+    HASH_FIND(by_id, groups->by_id, id.len ? id.data : "", id.len, group);
     return group;
 }
 
@@ -67,9 +70,17 @@ struct group *groups_take(struct groups *groups, struct odk_str id)
         return group;
     group = xcalloc(1, sizeof(*group));
     group->groups = groups;
-    group->id = xstrndup(id.data, id.len);
+    group->id = xstrndup(id.len ? id.data : "", id.len);
     HASH_ADD_KEYPTR(by_id, groups->by_id, group->id, id.len, group);
+    list_push_back(&groups->sweep, &group->sweep);
     return group;
+}
+
+enum kafka_error groups_room(const struct groups *groups, struct odk_str id)
+{
+    if (id.len > GROUP_ID_BYTES_MAX)
+        return KAFKA_INVALID_GROUP_ID;
+    return HASH_CNT(by_id, groups->by_id) < GROUPS_PER_PARTITION_MAX ? KAFKA_NONE : KAFKA_POLICY_VIOLATION;
 }
 
 void groups_tidy(struct group *group)
@@ -98,8 +109,26 @@ void groups_refuse(struct groups *groups, struct group_call *call, enum kafka_er
 
 void groups_flush(struct groups *groups)
 {
+    groups->unflushed = 0;
     groups->env.flush(groups->env.context);
     arena_reset(&groups->scratch);
+}
+
+void groups_flush_if_large(struct groups *groups)
+{
+    if (groups->unflushed >= GROUP_TOMBSTONE_BATCH_BYTES)
+        groups_flush(groups);
+}
+
+void groups_say(const struct group *group, const char *what, struct odk_str detail)
+{
+    struct groups *groups = group->groups;
+    uint32_t suppressed;
+    if (!diag_rate_ok(&groups->rate, *groups->env.now_ns, &suppressed))
+        return;
+    char id[CLIENT_TEXT_BYTES_MAX], more[CLIENT_TEXT_BYTES_MAX];
+    DIAG_INFO(groups->env.diag, "group \"%s\": %s; %s suppressed=%u", diag_escape(id, sizeof(id), group_id(group)),
+              what, diag_escape(more, sizeof(more), detail), suppressed);
 }
 
 uint64_t groups_deadline(const struct groups *groups, int64_t ms)
@@ -163,9 +192,35 @@ static void to_member(struct groups *groups, struct group_call *call, enum kafka
         groups_refuse(groups, call, unknown);
 }
 
+/* A group of the newer protocol that nobody uses any more becomes a classic one. */
 static void call_join(struct groups *groups, struct group_call *call)
 {
-    groups_refuse(groups, call, KAFKA_COORDINATOR_NOT_AVAILABLE);
+    const struct join_group_request *in = call->in;
+    struct group *group = groups_find(groups, in->group_id);
+    enum kafka_error error = KAFKA_NONE;
+    if (!groups->env.config->classic_enabled)
+        error = KAFKA_UNSUPPORTED_VERSION;
+    else if (in->group_id.len == 0)
+        error = KAFKA_INVALID_GROUP_ID;
+    else if (in->session_timeout_ms < groups->env.config->session_timeout_ms_min ||
+             in->session_timeout_ms > groups->env.config->session_timeout_ms_max)
+        error = KAFKA_INVALID_SESSION_TIMEOUT;
+    else if (!group && in->member_id.len > 0)
+        error = KAFKA_UNKNOWN_MEMBER_ID;
+    else if (!group)
+        error = groups_room(groups, in->group_id);
+    if (error != KAFKA_NONE) {
+        groups_refuse(groups, call, error);
+        return;
+    }
+    group = groups_take(groups, in->group_id);
+    if (group->modern && modern_empty(group))
+        group_end(group);
+    if (group->modern)
+        modern_join(group, call);
+    else
+        classic_join(group, call);
+    groups_tidy(group);
 }
 
 static void call_sync(struct groups *groups, struct group_call *call)
@@ -183,16 +238,14 @@ static void call_leave(struct groups *groups, struct group_call *call)
     to_member(groups, call, KAFKA_UNKNOWN_MEMBER_ID, classic_leave, modern_leave);
 }
 
-static void call_later(struct groups *groups, struct group_call *call)
-{
-    groups_refuse(groups, call, KAFKA_COORDINATOR_NOT_AVAILABLE);
-}
-
 static void call_consumer_heartbeat(struct groups *groups, struct group_call *call)
 {
     struct odk_str id = call_group_id(call);
-    if (id.len == 0 || id.len > GROUP_ID_BYTES_MAX) {
-        groups_refuse(groups, call, KAFKA_INVALID_REQUEST);
+    enum kafka_error error = groups_find(groups, id) ? KAFKA_NONE : groups_room(groups, id);
+    if (id.len == 0)
+        error = KAFKA_INVALID_REQUEST;
+    if (error != KAFKA_NONE) {
+        groups_refuse(groups, call, error);
         return;
     }
     struct group *group = groups_take(groups, id);
@@ -216,12 +269,12 @@ void groups_call(struct groups *groups, struct group_call *call)
         [GROUP_CALL_SYNC] = call_sync,
         [GROUP_CALL_HEARTBEAT] = call_heartbeat,
         [GROUP_CALL_LEAVE] = call_leave,
-        [GROUP_CALL_COMMIT] = call_later,
-        [GROUP_CALL_FETCH] = call_later,
-        [GROUP_CALL_OFFSET_DELETE] = call_later,
-        [GROUP_CALL_DESCRIBE] = call_later,
-        [GROUP_CALL_LIST] = call_later,
-        [GROUP_CALL_DELETE] = call_later,
+        [GROUP_CALL_COMMIT] = groups_call_commit,
+        [GROUP_CALL_FETCH] = groups_call_fetch,
+        [GROUP_CALL_OFFSET_DELETE] = groups_call_offset_delete,
+        [GROUP_CALL_DESCRIBE] = groups_call_describe,
+        [GROUP_CALL_LIST] = groups_call_list,
+        [GROUP_CALL_DELETE] = groups_call_delete,
         [GROUP_CALL_CONSUMER_HEARTBEAT] = call_consumer_heartbeat,
         [GROUP_CALL_CONSUMER_DESCRIBE] = call_consumer_describe,
     };
@@ -241,13 +294,27 @@ void groups_cancel(struct groups *groups, struct group_call *call)
     groups_flush(groups);
 }
 
+static void group_topic_forget(struct group *group, struct odk_str name)
+{
+    const struct offsets_topic *topic = offsets_topic_find(&group->offsets, name);
+    int32_t after;
+    for (int32_t at = topic ? offsets_topic_next(topic, 0) : -1; at >= 0; at = after) {
+        after = offsets_topic_next(topic, at + 1);
+        group_offset_set(group, name, at, NULL);
+    }
+    groups_flush_if_large(group->groups);
+}
+
 void groups_topic_changed(struct groups *groups, const struct group_topic *topic, bool gone)
 {
     struct group *group, *next;
     HASH_ITER(by_id, groups->by_id, group, next)
     {
+        if (gone)
+            group_topic_forget(group, topic->name);
         if (group->modern)
             modern_topic_changed(group, topic, gone);
+        groups_tidy(group);
     }
     groups_flush(groups);
 }

@@ -9,7 +9,8 @@
  *      durable yet, and a client never sees one of them.
  * (G3) When an append fails the host throws the whole object away and loads a new one from the log.
  * (G4) Every call is answered exactly once (env.answer), at once or later; only JoinGroup and SyncGroup wait.
- * (G5) Every event ends with env.flush: the records since the last one are one batch.
+ * (G5) Every event ends with env.flush: the records since the last one are one batch. An event with very many tombstones
+ *      has several.
  *
  * Memory of an answer comes from the call's arena; it must not point into the groups' own memory, which may be gone
  * when the answer is encoded. What a call asks with stays alive until its answer.
@@ -63,6 +64,7 @@ struct group_call {
     struct arena *arena;        /* for the answer; limited: NULL from it answers with UNKNOWN_SERVER_ERROR */
     const void *in;
     void *out;
+    bool unanswerable; /* not even the error fits into the arena: out is no answer, the connection must be closed */
 };
 
 /* Fills out so that it says error, for the whole call and for each part of it: also for a host that cannot take the call

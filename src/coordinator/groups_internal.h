@@ -1,7 +1,7 @@
 /*
  * What the files of src/coordinator share: the registry and what each kind of group offers to it.
  *
- *   groups.c   registry, dispatch of calls, replay, snapshot, expiry; knows no protocol
+ *   groups*    registry, dispatch of calls, replay, snapshot, expiry, offsets; know no protocol
  *   classic*   groups of JoinGroup and SyncGroup
  *   modern*    groups of ConsumerGroupHeartbeat (KIP-848)
  *   offsets    what groups have committed; any group, and ids without one
@@ -9,6 +9,8 @@
 #pragma once
 #include <uthash.h>
 
+#include "base/arena.h"
+#include "base/diag.h"
 #include "coordinator/group_records.h"
 #include "coordinator/groups.h"
 #include "coordinator/offsets.h"
@@ -24,6 +26,7 @@ struct group {
     struct classic *classic;
     struct modern *modern;
     struct offsets offsets;
+    struct list sweep;
     UT_hash_handle by_id;
 };
 
@@ -31,8 +34,13 @@ struct groups {
     struct groups_env env;
     struct group *by_id;
     struct timer expiry;
+    struct list sweep;    /* all groups; the next to be looked at for expiry is the first */
+    uint32_t sweep_left;  /* groups that this round of expiry has not seen yet */
     struct group_writer writer;
     struct arena scratch; /* of this event: groups_flush forgets it; no limit */
+    struct arena reading; /* for one record or one member's metadata; whoever reads resets it */
+    size_t unflushed;     /* bytes recorded since the last flush */
+    struct diag_rate rate;
     bool loading; /* between groups_new and groups_loaded: no timers, no records */
 };
 
@@ -43,6 +51,8 @@ struct odk_str group_id(const struct group *group);
 struct group *groups_find(const struct groups *groups, struct odk_str id);
 /* Makes an empty one when there is none. */
 struct group *groups_take(struct groups *groups, struct odk_str id);
+/* May a group of this id be made? Ids have a bound, and groups have one. */
+enum kafka_error groups_room(const struct groups *groups, struct odk_str id);
 /* Drops a group that has neither members' protocol nor offsets. The pointer may be dead afterwards. */
 void groups_tidy(struct group *group);
 /* Ends the call: its node is in no list afterwards. */
@@ -51,8 +61,12 @@ void groups_answer(struct groups *groups, struct group_call *call);
 void groups_refuse(struct groups *groups, struct group_call *call, enum kafka_error error);
 /* Ends an event (G5): whoever is called from a timer calls it last. */
 void groups_flush(struct groups *groups);
+/* In the midst of an event that writes many tombstones, where a crash may part them. */
+void groups_flush_if_large(struct groups *groups);
 /* The deadline that lies ms ahead of this turn. */
 uint64_t groups_deadline(const struct groups *groups, int64_t ms);
+/* One line for operators about a group, rate limited. what is a sentence without the group's name. */
+void groups_say(const struct group *group, const char *what, struct odk_str detail);
 /* Writes a record: group_record_begin, encode into writer->key and writer->value, group_record_end. */
 struct group_writer *groups_writer(struct groups *groups);
 /* A copy of text in the call's arena; data NULL stays so. {NULL, 0} also when the arena is used up. */
@@ -61,6 +75,42 @@ struct odk_bytes call_bytes(struct group_call *call, struct odk_bytes bytes);
 /* "PREFIX-uuid" into the arena: the ids that groups give to members. {NULL, 0} when the arena is used up. */
 #define GROUP_UUID_TEXT_LEN 36u
 struct odk_str call_member_id(struct groups *groups, struct group_call *call, struct odk_str prefix);
+
+/* The first LeaveGroup that names members in a list, and answers for each of them. */
+#define LEAVE_VERSION_MEMBERS 3
+/* Makes the answer to an OffsetCommit, with every partition asked for and no errors. False: unanswerable. */
+bool call_commit_begin(struct group_call *call);
+/* Sets the error of all partitions that have none. */
+void call_commit_error(struct group_call *call, enum kafka_error error);
+
+/* -- offsets of a group (groups_offsets.c) ------------------------------------------------------------------------- */
+
+/* Records and applies: fact NULL forgets. */
+void group_offset_set(struct group *group, struct odk_str topic, int32_t partition, const struct offset_fact *fact);
+void group_offsets_forget_all(struct group *group);
+void group_offsets_snapshot(const struct group *group,
+                            void (*record)(void *context, struct odk_bytes key, struct odk_bytes value), void *context);
+ODK_MUST_USE enum odk_err groups_offset_replay(struct groups *groups, int16_t kind, struct odk_bytes key_rest,
+                                               struct odk_bytes value);
+/* "" when there is none. */
+struct odk_str group_protocol_type(const struct group *group);
+/* Do members subscribe to this topic, as far as the group knows? */
+bool group_subscribed(const struct group *group, struct odk_str topic);
+/* No member, and nobody on the way in. */
+bool group_empty(const struct group *group);
+/* The group ends, with a tombstone where its log has it; its offsets stay. The pointer stays good. */
+void group_end(struct group *group);
+
+/* -- calls that are answered at once (groups_*.c) ------------------------------------------------------------------ */
+
+void groups_call_commit(struct groups *groups, struct group_call *call);
+void groups_call_fetch(struct groups *groups, struct group_call *call);
+void groups_call_offset_delete(struct groups *groups, struct group_call *call);
+void groups_call_describe(struct groups *groups, struct group_call *call);
+void groups_call_list(struct groups *groups, struct group_call *call);
+void groups_call_delete(struct groups *groups, struct group_call *call);
+/* Looks at some groups for what has expired; the timer goes on until it has seen all. */
+void groups_expiry_fire(struct timer *timer, uint64_t now_ns);
 
 /* -- classic groups (classic.c) ------------------------------------------------------------------------------------ */
 

@@ -1,5 +1,25 @@
 /* Groups from their log and back: which record belongs to what. */
 #include "coordinator/groups_internal.h"
+#include "wire/messages.h"
+
+static enum odk_err replay_classic(struct groups *groups, struct odk_bytes key_rest, struct odk_bytes value)
+{
+    struct group_key key;
+    struct rd r = rd_init(key_rest.data, key_rest.len);
+    arena_reset(&groups->reading);
+    if (!group_key_decode(&key, &r, &groups->reading, 0) || rd_left(&r) > 0)
+        return ODK_ERR_CORRUPT;
+    struct group *group = value.data ? groups_take(groups, key.group_id) : groups_find(groups, key.group_id);
+    if (!group)
+        return ODK_OK;
+    if (value.data && group->modern) {
+        modern_free(group->modern, KAFKA_NONE);
+        group->modern = NULL;
+    }
+    enum odk_err err = classic_replay(group, value);
+    groups_tidy(group);
+    return err;
+}
 
 enum odk_err groups_replay(struct groups *groups, struct odk_bytes key, struct odk_bytes value)
 {
@@ -9,17 +29,22 @@ enum odk_err groups_replay(struct groups *groups, struct odk_bytes key, struct o
     struct odk_bytes rest = { .data = r.at, .len = rd_left(&r) };
     if (r.bad)
         return ODK_ERR_CORRUPT;
+    if (kind == GROUP_RECORD_OFFSET || kind == GROUP_RECORD_OFFSET_OLD)
+        return groups_offset_replay(groups, kind, rest, value);
+    if (kind == GROUP_RECORD_CLASSIC)
+        return replay_classic(groups, rest, value);
     if ((kind >= GROUP_RECORD_CONSUMER && kind <= GROUP_RECORD_CURRENT) || kind == GROUP_RECORD_REGEX)
         return modern_replay(groups, kind, rest, value);
     return ODK_OK;
 }
 
-void groups_snapshot(const struct groups *groups, void (*record)(void *context, struct odk_bytes key, struct odk_bytes value),
-                     void *context)
+void groups_snapshot(const struct groups *groups,
+                     void (*record)(void *context, struct odk_bytes key, struct odk_bytes value), void *context)
 {
     struct group *group, *next;
     HASH_ITER(by_id, groups->by_id, group, next)
     {
+        group_offsets_snapshot(group, record, context);
         if (group->classic)
             classic_snapshot(group, record, context);
         if (group->modern)

@@ -309,12 +309,8 @@ static void out_init_of(struct rig_call *call)
     case GROUP_CALL_DESCRIBE: describe_groups_response_group_init(&call->out.describe); break;
     case GROUP_CALL_LIST: list_groups_response_init(&call->out.list); break;
     case GROUP_CALL_DELETE: delete_groups_response_group_init(&call->out.delete_group); break;
-    case GROUP_CALL_CONSUMER_HEARTBEAT:
-        consumer_group_heartbeat_response_init(&call->out.consumer_heartbeat);
-        break;
-    case GROUP_CALL_CONSUMER_DESCRIBE:
-        consumer_group_describe_response_group_init(&call->out.consumer_describe);
-        break;
+    case GROUP_CALL_CONSUMER_HEARTBEAT: consumer_group_heartbeat_response_init(&call->out.consumer_heartbeat); break;
+    case GROUP_CALL_CONSUMER_DESCRIBE: consumer_group_describe_response_group_init(&call->out.consumer_describe); break;
     case GROUP_CALL_KIND_COUNT: fail();
     }
 }
@@ -340,7 +336,8 @@ static void answer_check(struct rig_call *call)
         struct delete_groups_response response = { .results = &call->out.delete_group, .results_count = 1 };
         encodable(WIRE_KEY_DELETE_GROUPS, &response, version);
     } else if (kind == GROUP_CALL_CONSUMER_DESCRIBE) {
-        struct consumer_group_describe_response response = { .groups = &call->out.consumer_describe, .groups_count = 1 };
+        struct consumer_group_describe_response response = { .groups = &call->out.consumer_describe,
+                                                             .groups_count = 1 };
         encodable(WIRE_KEY_CONSUMER_GROUP_DESCRIBE, &response, version);
     } else {
         encodable(keys[kind], &call->out, version);
