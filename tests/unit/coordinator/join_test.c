@@ -283,7 +283,8 @@ static void the_protocol_is_what_most_like_best(void **state)
     (void)state;
     struct rig rig;
     struct rig_call *calls[3];
-    static const char *const order[3][3] = { { "range", "sticky", "mine" }, { "sticky", "range", "" },
+    static const char *const order[3][3] = { { "range", "sticky", "mine" },
+                                             { "sticky", "range", "" },
                                              { "sticky", "range", "" } };
     rig_init(&rig);
     for (int i = 0; i < 3; i++) {
@@ -384,7 +385,10 @@ static void a_new_member_may_wait_five_minutes(void **state)
         assert_false(call->answered);
         rig_advance(&rig, 9000);
     }
-    rig_advance(&rig, 3000);
+    (void)kit_heartbeat(&rig, "g", a.id, NULL, 1);
+    rig_advance(&rig, 2999);
+    assert_false(call->answered);
+    rig_advance(&rig, 1);
     answers(call, KAFKA_UNKNOWN_MEMBER_ID);
     rig_deinit(&rig);
 }

@@ -204,7 +204,8 @@ struct kit_member kit_alone(struct rig *rig, const char *group, const char *inst
     struct rig_call *join = kit_join(rig, 9, group, given.id, instance_id, what);
     rig_advance(rig, 0);
     struct kit_member member = kit_joined(join);
-    struct rig_call *sync = kit_sync(rig, group, member.id, member.generation, (const char *[]){ member.id, "all", NULL });
+    struct rig_call *sync =
+        kit_sync(rig, group, member.id, member.generation, (const char *[]){ member.id, "all", NULL });
     assert_true(sync->answered);
     assert_int_equal(sync->out.sync.error_code, KAFKA_NONE);
     rig_call_free(sync);
