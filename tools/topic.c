@@ -5,20 +5,16 @@
 #include "base/uuid.h"
 #include "cli.h"
 #include "client/json.h"
+#include "client/offsets.h"
 #include "client/table.h"
 
-#define CREATE_VERSION_MAX        7
-#define DELETE_VERSION_MAX        5 /* by name; later ones have another shape */
-#define METADATA_VERSION_MAX      12
-#define OFFSETS_VERSION_MAX       5
-#define CONFIGS_VERSION_MAX       3
-#define CREATE_VERSION_DEFAULTS   4 /* -1 means the broker's default from here on */
-#define METADATA_VERSION_ALL_NULL 1
-#define OFFSET_LATEST             (-1)
-#define OFFSET_EARLIEST           (-2)
-#define RESOURCE_TOPIC            2
-#define SOURCE_TOPIC              1
-#define OPERATIONS_NOT_ASKED      INT32_MIN
+#define CREATE_VERSION_MAX      7
+#define DELETE_VERSION_MAX      5 /* by name; later ones have another shape */
+#define CONFIGS_VERSION_MAX     3
+#define CREATE_VERSION_DEFAULTS 4 /* -1 means the broker's default from here on */
+#define RESOURCE_TOPIC          2
+#define SOURCE_TOPIC            1
+#define OPERATIONS_NOT_ASKED    INT32_MIN
 
 static const char *error_text(int16_t error_code, struct odk_str message, struct cli_text *scratch)
 {
@@ -213,45 +209,15 @@ static int topic_delete(int argc, char **argv)
 /* -- metadata -------------------------------------------------------------------------------------------------------
  */
 
-static int topic_order(const void *a, const void *b)
-{
-    const struct metadata_response_topic *left = a;
-    const struct metadata_response_topic *right = b;
-    return odk_str_order(left->name, right->name);
-}
-
-static int partition_order(const void *a, const void *b)
-{
-    const struct metadata_response_partition *left = a;
-    const struct metadata_response_partition *right = b;
-    return (left->partition_index > right->partition_index) - (left->partition_index < right->partition_index);
-}
-
 /* names == NULL: all topics. Topics and partitions come sorted. */
-static int metadata_get(struct client *client, const struct args_operands *names, struct metadata_response *ret)
+static int metadata_get(struct cluster *cluster, const struct args_operands *names, struct metadata_response *ret)
 {
-    struct metadata_request request;
-    struct client_call call = { WIRE_KEY_METADATA, -1, &request, ret };
-    call.version = client_version(client, call.key, METADATA_VERSION_MAX);
-    metadata_request_init(&request);
-    request.allow_auto_topic_creation = false;
-    request.topics_count = call.version >= METADATA_VERSION_ALL_NULL ? -1 : 0;
-    if (names) {
-        request.topics = client_new(client, struct metadata_request_topic, names->count);
-        request.topics_count = 0;
-        for (size_t i = 0; i < names->count; i++)
-            request.topics[request.topics_count++].name = odk_str_from(names->items[i]);
-    }
-    enum exit_code code = client_call(client, &call);
-    if (code != EXIT_CODE_OK)
-        return cli_fail(code, "%s", client_why(client));
-    if (ret->topics_count > 0)
-        qsort(ret->topics, (size_t)ret->topics_count, sizeof(*ret->topics), topic_order);
-    for (int32_t t = 0; t < ret->topics_count; t++)
-        if (ret->topics[t].partitions_count > 0)
-            qsort(ret->topics[t].partitions, (size_t)ret->topics[t].partitions_count,
-                  sizeof(*ret->topics[t].partitions), partition_order);
-    return EXIT_CODE_OK;
+    size_t count = names ? names->count : 0;
+    struct odk_str *asked = client_new(cluster_first(cluster), struct odk_str, count);
+    for (size_t i = 0; i < count; i++)
+        asked[i] = odk_str_from(names->items[i]);
+    enum exit_code code = cluster_topics(cluster, names ? asked : NULL, count, ret);
+    return code == EXIT_CODE_OK ? EXIT_CODE_OK : cli_fail(code, "%s", cluster_why(cluster));
 }
 
 /* -- list -----------------------------------------------------------------------------------------------------------
@@ -288,14 +254,14 @@ static int topic_list(int argc, char **argv)
     struct args_spec spec = { "topic list", "Lists topics.", "", options, countof(options), 0, 0, NULL };
     struct args_operands none;
     struct metadata_response metadata = { 0 };
-    struct client *client = NULL;
+    struct cluster *cluster = NULL;
     struct table table;
     struct json json;
     int code = args_parse(&spec, argc, argv, &none);
     if (code == ARGS_GO_ON)
-        code = cli_connect(&common, &client);
-    if (client && code == EXIT_CODE_OK)
-        code = metadata_get(client, NULL, &metadata);
+        code = cli_cluster(&common, &cluster);
+    if (cluster && code == EXIT_CODE_OK)
+        code = metadata_get(cluster, NULL, &metadata);
     table_init(&table, heads, countof(heads));
     json_init(&json, stdout);
     for (int32_t i = 0; i < metadata.topics_count; i++) {
@@ -310,9 +276,9 @@ static int topic_list(int argc, char **argv)
         table_int(&table, topic->partitions_count);
         table_int(&table, replicas_of(topic));
     }
-    if (client && code == EXIT_CODE_OK && !common.json)
+    if (cluster && code == EXIT_CODE_OK && !common.json)
         table_print(&table, stdout, no_header ? TABLE_NO_HEADS : TABLE_HEADS);
-    client_close(client);
+    cluster_close(cluster);
     return code;
 }
 
@@ -326,35 +292,20 @@ struct described {
     struct describe_configs_response_resource *configs; /* NULL: unknown */
 };
 
-static int64_t *offsets_get(struct client *client, const struct metadata_response_topic *topic, int64_t which)
+static int offsets_get(struct cluster *cluster, const struct metadata_response_topic *topic, int64_t which,
+                       int64_t **ret)
 {
     size_t count = (size_t)topic->partitions_count;
-    int64_t *offsets = client_new(client, int64_t, count);
-    struct list_offsets_request_topic asked = { .name = topic->name, .partitions_count = topic->partitions_count };
-    struct list_offsets_request request;
-    struct list_offsets_response response;
-    struct client_call call = { WIRE_KEY_LIST_OFFSETS, -1, &request, &response };
-    call.version = client_version(client, call.key, OFFSETS_VERSION_MAX);
-    list_offsets_request_init(&request);
-    request.replica_id = -1;
-    request.topics = &asked;
-    request.topics_count = 1;
-    asked.partitions = client_new(client, struct list_offsets_request_partition, count);
-    for (size_t i = 0; i < count; i++) {
-        list_offsets_request_partition_init(&asked.partitions[i]);
-        asked.partitions[i].partition_index = topic->partitions[i].partition_index;
-        asked.partitions[i].timestamp = which;
-        offsets[i] = -1;
-    }
-    if (client_call(client, &call) != EXIT_CODE_OK)
-        return offsets;
-    for (int32_t p = 0; response.topics_count == 1 && p < response.topics[0].partitions_count; p++) {
-        const struct list_offsets_response_partition *answer = &response.topics[0].partitions[p];
-        for (size_t i = 0; i < count; i++)
-            if (answer->error_code == KAFKA_NONE && topic->partitions[i].partition_index == answer->partition_index)
-                offsets[i] = answer->offset;
-    }
-    return offsets;
+    struct log_offset *list = client_new(cluster_first(cluster), struct log_offset, count);
+    *ret = client_new(cluster_first(cluster), int64_t, count);
+    for (size_t i = 0; i < count; i++)
+        list[i] = (struct log_offset){ .topic = topic->name, .partition = topic->partitions[i].partition_index };
+    enum exit_code code = offsets_find(cluster, list, count, which);
+    if (code != EXIT_CODE_OK)
+        return cli_fail(code, "%s", cluster_why(cluster));
+    for (size_t i = 0; i < count; i++)
+        (*ret)[i] = list[i].offset;
+    return EXIT_CODE_OK;
 }
 
 static struct describe_configs_response_resource *configs_get(struct client *client, struct odk_str topic)
@@ -446,15 +397,18 @@ static void describe_print(const struct described *d)
     table_print(&table, stdout, TABLE_HEADS);
 }
 
-static int describe_one(struct client *client, const struct metadata_response_topic *topic, struct json *json)
+static int describe_one(struct cluster *cluster, const struct metadata_response_topic *topic, struct json *json)
 {
     if (topic->error_code != KAFKA_NONE)
         return cli_fail(client_exit_code(topic->error_code), "topic %s: %s", cli_escaped(topic->name).text,
                         kafka_error_text(topic->error_code));
-    struct described described = { .topic = topic,
-                                   .starts = offsets_get(client, topic, OFFSET_EARLIEST),
-                                   .ends = offsets_get(client, topic, OFFSET_LATEST),
-                                   .configs = configs_get(client, topic->name) };
+    struct described described = { .topic = topic };
+    int code = offsets_get(cluster, topic, OFFSETS_EARLIEST, &described.starts);
+    if (code == EXIT_CODE_OK)
+        code = offsets_get(cluster, topic, OFFSETS_LATEST, &described.ends);
+    if (code != EXIT_CODE_OK)
+        return code;
+    described.configs = configs_get(cluster_first(cluster), topic->name);
     if (json)
         describe_json(&described, json);
     else
@@ -472,20 +426,20 @@ static int topic_describe(int argc, char **argv)
                               SIZE_MAX,         NULL };
     struct args_operands names;
     struct metadata_response metadata = { 0 };
-    struct client *client = NULL;
+    struct cluster *cluster = NULL;
     struct json json;
     int code = args_parse(&spec, argc, argv, &names);
     if (code == ARGS_GO_ON)
-        code = cli_connect(&common, &client);
-    if (client && code == EXIT_CODE_OK)
-        code = metadata_get(client, &names, &metadata);
+        code = cli_cluster(&common, &cluster);
+    if (cluster && code == EXIT_CODE_OK)
+        code = metadata_get(cluster, &names, &metadata);
     json_init(&json, stdout);
     for (int32_t i = 0; i < metadata.topics_count; i++) {
         if (i > 0 && !common.json)
             (void)putchar('\n');
-        code = worse(code, describe_one(client, &metadata.topics[i], common.json ? &json : NULL));
+        code = worse(code, describe_one(cluster, &metadata.topics[i], common.json ? &json : NULL));
     }
-    client_close(client);
+    cluster_close(cluster);
     return code;
 }
 
