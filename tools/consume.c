@@ -1,7 +1,7 @@
 /*
- * odradek consume: records of a topic, from a range of offsets or times.
+ * odradek consume: records of a topic, from a range of offsets or times, or as a member of a group (consume_group.c).
  *
- * No group is joined: every partition is read on its own, with its range worked out beforehand from what the broker
+ * Without a group every partition is read on its own, with its range worked out beforehand from what the broker
  * says of start, end and times. A partition is over when its next offset reaches the end of the range; the command is
  * over when all partitions are, or -n records were printed.
  */
@@ -9,12 +9,8 @@
 #include <string.h>
 
 #include "client/format.h"
-#include "client/json.h"
 #include "client/range.h"
-#include "rdk.h"
-
-#define WAIT_MS     100
-#define HEADERS_MAX 64u
+#include "consume.h"
 
 struct span {
     int32_t partition;
@@ -23,93 +19,6 @@ struct span {
     bool over;
     bool there; /* all that is wanted was there at the beginning */
 };
-
-struct consume {
-    struct cli_common common;
-    const char *offset;
-    const char *format;
-    int64_t count; /* records still to print; INT64_MAX: any number */
-    struct args_list partitions;
-    struct args_list extra;
-    bool exit_at_end;
-    /* the run */
-    struct range range;
-    const char *topic;
-    rd_kafka_t *rk;
-    rd_kafka_topic_t *rkt;
-    struct span *spans;
-    size_t span_count;
-    size_t open_count;
-    struct json json;
-};
-
-/* -- printing -------------------------------------------------------------------------------------------------------
- */
-
-static void bytes_json(struct json *json, const char *key, const char *key_base64, struct odk_bytes bytes)
-{
-    if (!bytes.data)
-        json_null(json, key);
-    else if (json_is_utf8(bytes))
-        json_str(json, key, (struct odk_str){ (const char *)bytes.data, bytes.len });
-    else
-        json_base64(json, key_base64, bytes);
-}
-
-/* Names of headers may come twice: an array of pairs. */
-static void record_json(struct json *json, const struct format_record *record)
-{
-    json_object(json, NULL);
-    json_str(json, "topic", record->topic);
-    json_int(json, "partition", record->partition);
-    json_int(json, "offset", record->offset);
-    json_int(json, "timestamp", record->timestamp_ms);
-    bytes_json(json, "key", "key_base64", record->key);
-    bytes_json(json, "value", "value_base64", record->value);
-    json_array(json, "headers");
-    for (size_t i = 0; i < record->header_count; i++) {
-        json_object(json, NULL);
-        json_str(json, "name", record->headers[i].name);
-        bytes_json(json, "value", "value_base64", record->headers[i].value);
-        json_end(json);
-    }
-    json_end(json);
-    json_end(json);
-    json_line(json);
-}
-
-static size_t headers_read(const rd_kafka_message_t *message, struct format_header *ret)
-{
-    rd_kafka_headers_t *headers;
-    const char *name;
-    const void *value;
-    size_t count = 0, len;
-    if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return 0;
-    while (count < HEADERS_MAX && rd_kafka_header_get_all(headers, count, &name, &value, &len) == 0)
-        ret[count++] = (struct format_header){ .name = odk_str_from(name), .value = { .data = value, .len = len } };
-    return count;
-}
-
-static void record_print(struct consume *consume, const rd_kafka_message_t *message)
-{
-    struct format_header headers[HEADERS_MAX];
-    rd_kafka_timestamp_type_t type;
-    struct format_record record = {
-        .topic = odk_str_from(consume->topic),
-        .partition = message->partition,
-        .offset = message->offset,
-        .timestamp_ms = rd_kafka_message_timestamp(message, &type),
-        .key = { .data = message->key, .len = message->key_len },
-        .value = { .data = message->payload, .len = message->len },
-        .headers = headers,
-        .header_count = headers_read(message, headers),
-    };
-    if (consume->common.json)
-        record_json(&consume->json, &record);
-    else
-        format_write(stdout, consume->format, &record);
-}
 
 /* -- ranges ---------------------------------------------------------------------------------------------------------
  */
@@ -234,7 +143,7 @@ static int message_take(struct consume *consume, const rd_kafka_message_t *messa
     if (!span || span->over)
         return EXIT_CODE_OK;
     if (!at_end && message->offset < span->stop) {
-        record_print(consume, message);
+        consume_print(consume, message);
         consume->count--;
     }
     int64_t next = message->offset + !at_end;
@@ -282,9 +191,9 @@ static int messages_print(struct consume *consume)
         rd_kafka_message_t *message = rd_kafka_consume_queue(queue, 0);
         if (!message) { /* nothing at once: what is printed should be seen before waiting */
             (void)fflush(stdout);
-            message = rd_kafka_consume_queue(queue, WAIT_MS);
+            message = rd_kafka_consume_queue(queue, CONSUME_WAIT_MS);
         }
-        silent_ms = message ? 0 : silent_ms + WAIT_MS;
+        silent_ms = message ? 0 : silent_ms + CONSUME_WAIT_MS;
         code = message ? message_take(consume, message) : silence_judge(consume, silent_ms);
         if (message)
             rd_kafka_message_destroy(message);
@@ -342,8 +251,15 @@ static int options_check(struct consume *consume, const struct args_spec *spec)
     const char *why = format_check(consume->format);
     if (why)
         return args_mistake(spec, "--format: %s", why);
+    if (consume->group && consume->partitions.count > 0)
+        return args_mistake(spec, "--group and --partition exclude each other: the group shares the partitions out");
     if (!range_parse(consume->offset, client_wall_ms(), &consume->range, &why))
         return args_mistake(spec, "--offset %s: %s", consume->offset, why);
+    bool edge = consume->range.from.kind == RANGE_START || consume->range.from.kind == RANGE_END;
+    if (consume->group && (!edge || consume->range.bounded))
+        return args_mistake(spec,
+                            "with --group, --offset is start or end, for partitions the group has committed nothing "
+                            "in; to move a group: odradek group reset");
     for (size_t i = 0; i < consume->partitions.count; i++)
         if (!args_int(consume->partitions.items[i], &number) || number < 0 || number > INT32_MAX)
             return args_mistake(spec, "--partition: '%s' is not a partition", consume->partitions.items[i]);
@@ -355,6 +271,7 @@ int cmd_consume(int argc, char **argv)
     struct consume consume = { .common = cli_common(), .offset = "start", .format = "%s\\n", .count = INT64_MAX };
     const struct args_option options[] = {
         { "offset", 'o', ARGS_TEXT, "RANGE", "where to start and stop (default: start)", &consume.offset },
+        { "group", 'g', ARGS_TEXT, "GROUP", "as a member of this group", &consume.group },
         { "partition", 'p', ARGS_LIST, "N", "only this partition; may be repeated", &consume.partitions },
         { "num", 'n', ARGS_INT, "N", "stop after so many records", &consume.count, 1, INT64_MAX },
         { "exit", 'e', ARGS_FLAG, NULL, "stop at the end instead of waiting for more", &consume.exit_at_end },
@@ -372,10 +289,17 @@ int cmd_consume(int argc, char **argv)
         countof(options),
         1,
         1,
+        "group:  partitions are shared with the other members; offsets are committed behind what was printed; where\n"
+        "        nothing is committed yet, -o start or -o end says where to begin; -e ends at the end of all "
+        "partitions\n"
+        "        that this member got\n"
         "ranges: start  end  N  +N (behind the start)  -N (before the end)  A:B  :B  :end\n"
         "        @TIME  @TIME:TIME  @-48h:-24h  @2026-11-22T10:00:00Z:30m    the end is exclusive\n"
         "format: %t topic  %p partition  %o offset  %T timestamp  %k key  %K its length  %s value\n"
-        "        %S its length  %R its length as 4 bytes  %h headers  %% \\n \\r \\t \\e \\0 \\\\ \\xNN",
+        "        %S its length  %R its length as 4 bytes  %h headers  %% \\n \\r \\t \\e \\0 \\\\ \\xNN\n\n"
+        "examples:\n"
+        "  odradek consume paid -o -10 -e\n"
+        "  odradek consume paid -g billing --json | jq .value",
     };
     struct args_operands operands;
     int code = args_parse(&spec, argc, argv, &operands);
@@ -383,7 +307,7 @@ int cmd_consume(int argc, char **argv)
         code = options_check(&consume, &spec);
     if (code == ARGS_GO_ON) {
         consume.topic = operands.items[0];
-        code = consume_run(&consume);
+        code = consume.group ? consume_group(&consume) : consume_run(&consume);
     }
     args_list_deinit(&consume.partitions);
     args_list_deinit(&consume.extra);
