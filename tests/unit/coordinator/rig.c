@@ -123,6 +123,11 @@ static struct groups *groups_make(struct rig *rig, void (*record)(void *, struct
     return groups_new(&env);
 }
 
+struct groups *rig_groups(struct rig *rig)
+{
+    return groups_make(rig, env_record);
+}
+
 static void replay(struct groups *groups, const struct rig_log *log)
 {
     for (size_t i = 0; i < log->count; i++) {
@@ -155,7 +160,7 @@ void rig_init(struct rig *rig)
     };
     rig->settings = (struct group_settings){ .session_timeout_ms = 45000, .heartbeat_interval_ms = 5000 };
     rig->diag = (struct odk_diag){ .write = env_line, .context = rig };
-    rig->groups = groups_make(rig, env_record);
+    rig->groups = rig_groups(rig);
     groups_loaded(rig->groups);
 }
 
@@ -171,7 +176,7 @@ void rig_restart(struct rig *rig)
 {
     groups_free(rig->groups);
     assert_int_equal(rig->timers.count, 0);
-    rig->groups = groups_make(rig, env_record);
+    rig->groups = rig_groups(rig);
     replay(rig->groups, &rig->log);
     groups_loaded(rig->groups);
 }
@@ -353,7 +358,8 @@ static void env_answer(void *context, struct group_call *group_call)
     assert_false(list_linked(&group_call->node));
     call->answered = true;
     rig->waiting--;
-    answer_check(call);
+    if (!group_call->unanswerable)
+        answer_check(call);
 }
 
 struct rig_call *rig_call_from(struct rig *rig, enum group_call_kind kind, int16_t version, const void *in,
@@ -369,6 +375,7 @@ struct rig_call *rig_call_from(struct rig *rig, enum group_call_kind kind, int16
     call->call.in = in_copy(&call->arena, kind, in, version);
     call->call.out = &call->out;
     out_init_of(call);
+    call->arena.limit = rig->arena_limit ? call->arena.total + rig->arena_limit : 0;
     rig->waiting++;
     groups_call(rig->groups, &call->call);
     assert_int_equal(rig->unflushed, 0); /* G5 */

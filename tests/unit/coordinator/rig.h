@@ -48,14 +48,17 @@ struct rig {
     struct rig_topic topics[RIG_TOPICS];
     struct rig_log log;
     uint32_t flush_count;
-    size_t unflushed; /* records since the last flush */
-    uint32_t waiting; /* calls without an answer */
+    size_t unflushed;   /* records since the last flush */
+    uint32_t waiting;   /* calls without an answer */
+    size_t arena_limit; /* bytes that answers of calls to come may take; 0 = no limit */
 };
 
 /* Kafka's settings, but a first round that does not wait for company. No topics. */
 void rig_init(struct rig *rig);
 /* Calls that wait are answered with NOT_COORDINATOR. */
 void rig_deinit(struct rig *rig);
+/* Groups of this world that have read nothing yet; the caller's to free, or to put into rig->groups. */
+struct groups *rig_groups(struct rig *rig);
 /* The groups are thrown away and read from the log again. */
 void rig_restart(struct rig *rig);
 /* Time goes on; timers fire when they are due. */
