@@ -3,7 +3,7 @@
 
   bench/run.py --build BUILD [--dir DIR] [--only NAME,...] [--seconds N] [--json FILE] [--no-kafka]
 
-Sections: start, throughput, latency, flushes, idle. DIR is where data directories are made (default: a temporary one
+Sections: start, throughput, latency, flushes, idle, groups. DIR is where data directories are made (default: a temporary one
 beside the build). Servers listen on loopback and are ended by their process ids.
 """
 import argparse
@@ -249,8 +249,70 @@ def section_idle(run):
     again.stop()
 
 
+GROUP_DELAY_MS = 1000
+
+
+def groups_offsets(run, server, groups):
+    """Commits of 64 clients, with one and with eight in flight each; flushes of the device meanwhile."""
+    device = device_of(run.dir)
+    for outstanding in (1, 8):
+        options = dict(connections=64, outstanding=outstanding, prefix=f"commit{outstanding}", seconds=run.options.seconds)
+        groups("commit", **options)
+        cpu, begun, flushes = cpu_s(server.pid), time.monotonic(), flush_count(device)
+        result = groups("commit", **options)
+        seconds = time.monotonic() - begun
+        rate = (flush_count(device) - flushes) / seconds if flushes is not None else -1.0
+        run.record("groups", **{f"{server.name}_commits_per_s_64x{outstanding}": result["commits_per_s"],
+                                f"{server.name}_commits_p99_ms_64x{outstanding}": result["p99_ms"],
+                                f"{server.name}_flushes_per_s_64x{outstanding}": rate,
+                                f"{server.name}_cpu_s_per_s_64x{outstanding}": (cpu_s(server.pid) - cpu) / seconds})
+
+
+def groups_idle(run, server, groups):
+    """10,000 groups with an offset each; then the lag of 10,000 partitions of groups, in two shapes."""
+    before = rss_mb(server.pid)
+    groups("fill", groups=10000, prefix="idle")
+    run.record("groups", **{f"{server.name}_rss_mb_of_10000_groups": rss_mb(server.pid) - before})
+    groups("fill", groups=100, group_partitions=100, prefix="wide")
+    for name, options in (("10000x1", dict(groups=10000, prefix="idle")),
+                          ("100x100", dict(groups=100, group_partitions=100, prefix="wide"))):
+        result = groups("lag", **options)
+        run.record("groups", **{f"{server.name}_lag_{name}_p50_ms": result["p50_ms"],
+                                f"{server.name}_lag_{name}_max_ms": result["max_ms"]})
+
+
+def groups_members(run, server, groups):
+    """100 members at once; a reader more for 60 partitions of four."""
+    result = groups("join", members=100, prefix="join", delay_ms=GROUP_DELAY_MS)
+    run.record("groups", **{f"{server.name}_join_100_{key}": result[key]
+                            for key in ("waits_of_the_delay", "beyond_the_delay_ms", "one_more_ms")})
+    run.topic(server.broker, "moved", 60)
+    result = groups("move", members=4, prefix="move", topic="moved", partitions=60)
+    run.record("groups", **{f"{server.name}_move_{key}": result[key]
+                            for key in ("moved", "stayed", "read_on", "longest_gap_of_stayed_ms",
+                                        "longest_pause_of_moved_ms", "settled_ms")})
+
+
+def section_groups(run):
+    """Consumer groups over plain connections: committing, being many, lag, joining, moving."""
+    overrides = [f"group.initial.rebalance.delay.ms={GROUP_DELAY_MS}"]
+    for start in [Odradek] if run.options.no_kafka else [Odradek, Kafka]:
+        server = start(run, *overrides)
+        run.topic(server.broker, "groups", 100)
+
+        def groups(name, **options):
+            arguments = [name, "--broker", server.broker]
+            for key, value in {"topic": "groups", "partitions": 100, **options}.items():
+                arguments += ["--" + key.replace("_", "-"), str(value)]
+            return json.loads(run.tool("groups", *arguments))
+
+        for part in (groups_idle, groups_offsets, groups_members):
+            part(run, server, groups)
+        server.stop()
+
+
 SECTIONS = {"start": section_start, "throughput": section_throughput, "latency": section_latency,
-            "flushes": section_flushes, "idle": section_idle}
+            "flushes": section_flushes, "idle": section_idle, "groups": section_groups}
 
 
 def main():
