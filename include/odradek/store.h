@@ -102,6 +102,11 @@ struct odk_store_stats {
 };
 void odk_store_stats(const struct odk_store *store, struct odk_store_stats *ret);
 
+/* The data directory, as it was given to boot. */
+const char *odk_store_dir(const struct odk_store *store);
+/* Bytes of the volume that it is on: what is free for this process, and all. One system call, of the calling thread. */
+ODK_MUST_USE enum odk_err odk_store_space(const struct odk_store *store, uint64_t *ret_free, uint64_t *ret_total);
+
 /* -- logs -------------------------------------------------------------------------------------------------------- */
 
 struct odk_log_config {

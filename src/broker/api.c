@@ -26,13 +26,16 @@
     X(api_versions, 0, 5)                                                                                              \
     X(create_topics, 0, 7)                                                                                             \
     X(delete_topics, 0, 6)                                                                                             \
+    X(delete_records, 0, 2)                                                                                            \
     X(init_producer_id, 0, 5)                                                                                          \
+    X(offset_for_leader_epoch, 0, 4)                                                                                   \
     X(describe_acls, 0, 3)                                                                                             \
     X(create_acls, 0, 3)                                                                                               \
     X(delete_acls, 0, 3)                                                                                               \
     X(describe_configs, 0, 4)                                                                                          \
     X(alter_configs, 0, 2)                                                                                             \
     X(alter_replica_log_dirs, 0, 2)                                                                                    \
+    X(describe_log_dirs, 0, 5)                                                                                         \
     X(create_partitions, 0, 3)                                                                                         \
     X(create_delegation_token, 0, 3)                                                                                   \
     X(renew_delegation_token, 0, 2)                                                                                    \
@@ -51,10 +54,12 @@
     X(describe_quorum, 0, 2)                                                                                           \
     X(update_features, 0, 2)                                                                                           \
     X(describe_cluster, 0, 2)                                                                                          \
+    X(describe_producers, 0, 0)                                                                                        \
     X(describe_transactions, 0, 0)                                                                                     \
     X(list_transactions, 0, 2)                                                                                         \
     X(consumer_group_heartbeat, 0, 1)                                                                                  \
     X(consumer_group_describe, 0, 1)                                                                                   \
+    X(list_config_resources, 0, 1)                                                                                     \
     X(describe_topic_partitions, 0, 0)
 
 /* The schema's facts under names that API_TABLE can paste. */

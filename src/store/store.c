@@ -299,3 +299,14 @@ void odk_store_stats(const struct odk_store *store, struct odk_store_stats *ret)
         .offline = store->err != ODK_OK,
     };
 }
+
+const char *odk_store_dir(const struct odk_store *store)
+{
+    return store->dir;
+}
+
+enum odk_err odk_store_space(const struct odk_store *store, uint64_t *ret_free, uint64_t *ret_total)
+{
+    int32_t result = store->io->ops->space(store->io, store->dir, ret_free, ret_total);
+    return result < 0 ? odk_err_from_errno(result) : ODK_OK;
+}

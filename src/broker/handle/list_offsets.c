@@ -1,11 +1,10 @@
 /*
- * ListOffsets: which offset belongs to a time or to a named place. Source: protocol guide; KIP-79, KIP-320, KIP-734.
- *
- * Each shard that owns some of the partitions gets one leg, fills in their answers (a search by time may wait for the
- * device) and sends the leg home; the last one home makes the reply. Nothing is parked, so nothing can be cancelled.
+ * ListOffsets: which offset belongs to a time or to a named place. A search by time may wait for the device. Source:
+ * protocol guide; KIP-79, KIP-320, KIP-734.
  */
 #include "broker/api.h"
 #include "broker/broker_internal.h"
+#include "broker/part_legs.h"
 
 enum place {
     PLACE_LATEST = -1,
@@ -16,42 +15,24 @@ enum place {
     PLACE_EARLIEST_PENDING_UPLOAD = -6,
 };
 
-struct list_leg;
-
 struct list_part {
+    struct part part;
     struct odk_find_time find;
-    struct list_part *next; /* in its leg */
-    struct list_leg *leg;
     struct odk_log *log;
-    struct odk_uuid topic_id;
     const struct list_offsets_request_partition *asked;
     struct list_offsets_response_partition *answer;
 };
 
-struct list_leg {
-    struct task task;
-    struct list_offsets *list;
-    struct broker *at;
-    struct list_part *first;
-    struct list_part *last;
-    uint32_t pending; /* searches that wait for the device */
-    bool walking;
-};
-
 struct list_offsets {
+    struct part_legs legs;
     struct request *request;
     struct list_offsets_request in;
     struct list_offsets_response reply;
     struct list_part *parts;
-    struct list_leg *by_shard;
     uint32_t *seen; /* open hash table: part index + 1, 0 = free */
     uint32_t seen_mask;
     uint32_t part_count;
-    uint32_t away; /* legs that are not home */
 };
-
-static void leg_run(struct task *task, struct broker *at);
-static void leg_on_home(struct task *task, struct broker *home);
 
 /* -- home -----------------------------------------------------------------------------------------------------------
  */
@@ -81,17 +62,16 @@ static bool memory_take(struct list_offsets *list)
     list->seen_mask = slots - 1;
     list->seen = arena_new(arena, uint32_t, slots);
     list->parts = arena_new(arena, struct list_part, list->part_count);
-    list->by_shard = arena_new(arena, struct list_leg, list->request->broker->env.shard_count);
     list->reply.topics = arena_new(arena, struct list_offsets_response_topic, (size_t)in->topics_count);
-    return list->seen && list->parts && list->by_shard && list->reply.topics;
+    return list->seen && list->parts && list->reply.topics && part_legs_init(&list->legs, list->request);
 }
 
 /* The part before this one that asks for the same partition, or NULL; remembers this one. */
-static struct list_part *duplicate_of(struct list_offsets *list, struct list_part *part)
+static struct list_part *duplicate_of(struct list_offsets *list, struct list_part *part, const struct topic *topic)
 {
     uint32_t hash = (uint32_t)part->asked->partition_index * 0x9E3779B1u;
-    for (size_t i = 0; i < sizeof(part->topic_id.b); i++)
-        hash = (hash ^ part->topic_id.b[i]) * 0x01000193u;
+    for (size_t i = 0; i < sizeof(topic->id.b); i++)
+        hash = (hash ^ topic->id.b[i]) * 0x01000193u;
     for (uint32_t slot = hash & list->seen_mask;; slot = (slot + 1) & list->seen_mask) {
         if (list->seen[slot] == 0) {
             list->seen[slot] = (uint32_t)(part - list->parts) + 1;
@@ -99,19 +79,9 @@ static struct list_part *duplicate_of(struct list_offsets *list, struct list_par
         }
         struct list_part *other = &list->parts[list->seen[slot] - 1];
         if (other->asked->partition_index == part->asked->partition_index &&
-            odk_uuid_eq(other->topic_id, part->topic_id))
+            odk_uuid_eq(other->part.topic_id, topic->id))
             return other;
     }
-}
-
-static void leg_add(struct list_leg *leg, struct list_part *part)
-{
-    part->leg = leg;
-    if (leg->last)
-        leg->last->next = part;
-    else
-        leg->first = part;
-    leg->last = part;
 }
 
 static void part_place(struct list_offsets *list, struct list_part *part, struct odk_str name)
@@ -122,8 +92,8 @@ static void part_place(struct list_offsets *list, struct list_part *part, struct
         part->answer->error_code = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
         return;
     }
-    part->topic_id = topic->id;
-    struct list_part *other = duplicate_of(list, part);
+    part->part.topic_id = topic->id;
+    struct list_part *other = duplicate_of(list, part, topic);
     if (other) {
         other->answer->error_code = KAFKA_INVALID_REQUEST;
         part->answer->error_code = KAFKA_INVALID_REQUEST;
@@ -133,7 +103,7 @@ static void part_place(struct list_offsets *list, struct list_part *part, struct
         part->answer->error_code = KAFKA_UNSUPPORTED_VERSION;
         return;
     }
-    leg_add(&list->by_shard[partition->shard], part);
+    part_legs_add(&list->legs, &part->part, topic, partition);
 }
 
 static bool plan(struct list_offsets *list)
@@ -159,22 +129,14 @@ static bool plan(struct list_offsets *list)
     return true;
 }
 
-static void reply_check(struct list_offsets *list)
+static void list_reply(struct part_legs *legs)
 {
+    struct list_offsets *list = container_of(legs, struct list_offsets, legs);
     struct request *request = list->request;
-    if (list->away > 0)
-        return;
     request_reply(request, list_offsets_response_encode(&list->reply, request_reply_begin(request), request->version));
 }
 
-static void leg_on_home(struct task *task, struct broker *home)
-{
-    (void)home;
-    struct list_offsets *list = container_of(task, struct list_leg, task)->list;
-    ASSERT(list->away > 0);
-    list->away--;
-    reply_check(list);
-}
+static void part_look(struct part *base, struct partition *partition, struct broker *at);
 
 void handle_list_offsets(struct request *request)
 {
@@ -191,28 +153,13 @@ void handle_list_offsets(struct request *request)
         request_too_large(request);
         return;
     }
-    list->away = 1; /* legs that are home at once must not end the request */
-    for (uint32_t shard = 0; shard < request->broker->env.shard_count; shard++) {
-        struct list_leg *leg = &list->by_shard[shard];
-        if (!leg->first)
-            continue;
-        leg->list = list;
-        leg->task.run = leg_run;
-        list->away++;
-        broker_post(request->broker, shard, &leg->task);
-    }
-    list->away--;
-    reply_check(list);
+    list->legs.look = part_look;
+    list->legs.done = list_reply;
+    part_legs_go(&list->legs);
 }
 
 /* -- owner ----------------------------------------------------------------------------------------------------------
  */
-
-static void leg_return(struct list_leg *leg)
-{
-    leg->task.run = leg_on_home;
-    broker_post(leg->at, leg->list->request->broker->env.shard, &leg->task);
-}
 
 static void answer_set(struct list_part *part, int64_t offset, int64_t timestamp, int32_t epoch)
 {
@@ -235,12 +182,8 @@ static void find_account(struct list_part *part, enum odk_err err)
 static void part_on_found(struct odk_find_time *find, enum odk_err err)
 {
     struct list_part *part = container_of(find, struct list_part, find);
-    struct list_leg *leg = part->leg;
-    ASSERT(leg->pending > 0);
-    leg->pending--;
     find_account(part, err);
-    if (leg->pending == 0 && !leg->walking)
-        leg_return(leg);
+    part_end(&part->part);
 }
 
 static void part_find(struct list_part *part)
@@ -250,30 +193,17 @@ static void part_find(struct list_part *part)
     part->find.done = part_on_found;
     enum odk_err err = odk_log_find_time(part->log, &part->find);
     if (err == ODK_ERR_PENDING)
-        part->leg->pending++;
+        part_wait(&part->part);
     else
         find_account(part, err);
 }
 
-static int16_t part_check(const struct list_part *part, const struct partition *partition, struct broker *at)
+static void part_look(struct part *base, struct partition *partition, struct broker *at)
 {
-    int32_t asked = part->asked->current_leader_epoch;
-    int32_t known = broker_leader_epoch(at);
-    if (!partition)
-        return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
-    ASSERT(partition->shard == at->env.shard);
-    if (asked >= 0 && asked != known)
-        return asked < known ? KAFKA_FENCED_LEADER_EPOCH : KAFKA_UNKNOWN_LEADER_EPOCH;
-    return partition->log ? KAFKA_NONE : (int16_t)kafka_error_of(partition->fault);
-}
-
-static void part_answer(struct list_part *part, struct broker *at)
-{
-    struct topic *topic = topics_by_id(&at->topics, part->topic_id);
-    struct partition *partition = topic ? topic_partition(topic, part->asked->partition_index) : NULL;
+    struct list_part *part = container_of(base, struct list_part, part);
     if (part->answer->error_code != KAFKA_NONE)
         return; /* its duplicate was found later */
-    part->answer->error_code = part_check(part, partition, at);
+    part->answer->error_code = part_check(partition, part->asked->current_leader_epoch, at);
     if (part->answer->error_code != KAFKA_NONE)
         return;
     struct odk_log *log = partition->log;
@@ -294,16 +224,4 @@ static void part_answer(struct list_part *part, struct broker *at)
     case PLACE_EARLIEST_PENDING_UPLOAD: break; /* no other tier: there is no such offset */
     default: part_find(part); break;
     }
-}
-
-static void leg_run(struct task *task, struct broker *at)
-{
-    struct list_leg *leg = container_of(task, struct list_leg, task);
-    leg->at = at;
-    leg->walking = true;
-    for (struct list_part *part = leg->first; part; part = part->next)
-        part_answer(part, at);
-    leg->walking = false;
-    if (leg->pending == 0)
-        leg_return(leg);
 }

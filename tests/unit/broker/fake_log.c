@@ -185,6 +185,20 @@ void odk_store_stats(const struct odk_store *store, struct odk_store_stats *ret)
     *ret = (struct odk_store_stats){ 0 };
 }
 
+const char *odk_store_dir(const struct odk_store *store)
+{
+    (void)store;
+    return "/fake";
+}
+
+enum odk_err odk_store_space(const struct odk_store *store, uint64_t *ret_free, uint64_t *ret_total)
+{
+    (void)store;
+    *ret_free = 1000;
+    *ret_total = 3000;
+    return ODK_OK;
+}
+
 /* -- logs -----------------------------------------------------------------------------------------------------------
  */
 

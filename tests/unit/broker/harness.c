@@ -364,6 +364,16 @@ void make_topic(struct harness *harness, const char *name, int32_t partitions, c
     assert_int_equal(response.topics[0].error_code, KAFKA_NONE);
 }
 
+void make_group_topic(struct harness *harness)
+{
+    struct find_coordinator_request request;
+    struct find_coordinator_response response;
+    find_coordinator_request_init(&request);
+    request.key = ODK_STR("group");
+    assert_int_equal(harness_call(harness, 0, WIRE_KEY_FIND_COORDINATOR, 2, &request, &response), REQUEST_REPLY);
+    assert_int_equal(response.error_code, KAFKA_NONE);
+}
+
 struct topic *harness_topic(struct harness *harness, uint32_t shard, const char *name)
 {
     return topics_by_name(&harness->shards[shard].broker->topics, odk_str_from(name));

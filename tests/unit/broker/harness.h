@@ -86,6 +86,8 @@ void harness_forget(struct harness *harness);
 
 /* Creates a topic with settings "key=value,..." (may be NULL) and expects success. */
 void make_topic(struct harness *harness, const char *name, int32_t partitions, const char *settings);
+/* Lets __consumer_offsets come into being. */
+void make_group_topic(struct harness *harness);
 struct topic *harness_topic(struct harness *harness, uint32_t shard, const char *name);
 
 /* One batch with count records "v0", "v1" ... at timestamp; keys "k". The caller frees. */

@@ -206,6 +206,17 @@ static void mistakes_have_kafkas_errors(void **state)
     harness_free(harness);
 }
 
+static void the_topic_of_the_groups_does_not_grow(void **state)
+{
+    (void)state;
+    struct harness *harness = harness_new(2, "offsets.topic.num.partitions=3\n");
+    make_group_topic(harness);
+    assert_int_equal(grow_as(harness, 3, &(struct wish){ "__consumer_offsets", 5, -1 }).error,
+                     KAFKA_INVALID_TOPIC_EXCEPTION);
+    expect_partitions(harness, "__consumer_offsets", 3, 3);
+    harness_free(harness);
+}
+
 static void one_request_may_contradict_itself(void **state)
 {
     (void)state;
@@ -238,6 +249,7 @@ int main(void)
         cmocka_unit_test(grown_topics_are_deleted_whole),
         cmocka_unit_test(who_waits_goes_on_waiting),
         cmocka_unit_test(mistakes_have_kafkas_errors),
+        cmocka_unit_test(the_topic_of_the_groups_does_not_grow),
         cmocka_unit_test(one_request_may_contradict_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
