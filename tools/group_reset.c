@@ -461,6 +461,15 @@ static int scenario_add(const struct args_spec *spec, struct plan_scenario *scen
     return ARGS_GO_ON;
 }
 
+/* No record is older than 1970; numbers below that have other meanings in ListOffsets. */
+static int64_t moment_before_now(int64_t duration_ms)
+{
+    int64_t moment_ms;
+    if (__builtin_sub_overflow(client_wall_ms(), duration_ms, &moment_ms))
+        moment_ms = duration_ms < 0 ? INT64_MAX : 0;
+    return MAX(moment_ms, 0);
+}
+
 static int scenario_choose(struct reset *reset, const struct args_spec *spec)
 {
     int64_t moment = 0, duration = 0;
@@ -483,8 +492,8 @@ static int scenario_choose(struct reset *reset, const struct args_spec *spec)
         { reset->to_current, PLAN_TO_CURRENT, 0 },
         { reset->to_offset != UNSET, PLAN_TO_OFFSET, reset->to_offset },
         { reset->shift_by != UNSET, PLAN_SHIFT_BY, reset->shift_by },
-        { reset->to_datetime != NULL, PLAN_TO_MOMENT, moment },
-        { reset->by_duration != NULL, PLAN_TO_MOMENT, client_wall_ms() - duration },
+        { reset->to_datetime != NULL, PLAN_TO_MOMENT, MAX(moment, 0) },
+        { reset->by_duration != NULL, PLAN_TO_MOMENT, moment_before_now(duration) },
         { reset->from_file != NULL, PLAN_FROM_FILE, 0 },
     };
     int code = ARGS_GO_ON;
