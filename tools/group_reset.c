@@ -337,6 +337,22 @@ static int group_look(struct reset *reset)
     return group->error == KAFKA_NONE ? EXIT_CODE_OK : group_failed(reset);
 }
 
+/*
+ * Waits until a rebalance has gathered its members, at most for the timeout. A group that was empty and has just begun
+ * one (group.initial.rebalance.delay.ms) stays in it when they are sent away, and takes offsets from nobody meanwhile.
+ */
+static int group_settle(struct reset *reset)
+{
+    int64_t until_ms = cluster_deadline(reset->cluster);
+    int code;
+    do {
+        client_pause(memory(reset), AGAIN_PAUSE_MS);
+        code = group_look(reset);
+    } while (code == EXIT_CODE_OK && odk_str_eq(reset->group->state, ODK_STR("PreparingRebalance")) &&
+             client_mono_ms(memory(reset)) < until_ms);
+    return code;
+}
+
 static int rows_judge(const struct reset *reset, const struct admin_commit *commit)
 {
     int worst = EXIT_CODE_OK;
@@ -398,8 +414,7 @@ static int plan_execute(struct reset *reset, struct admin_commit *commit)
                             "group %s: members kept joining in between, %d times; the offsets are as they were; try "
                             "again, or stop the members",
                             cli_escaped(reset->group->id).text, ATTEMPTS_MAX);
-        client_pause(memory(reset), AGAIN_PAUSE_MS);
-        int looked = group_look(reset);
+        int looked = group_settle(reset);
         if (looked != EXIT_CODE_OK)
             return looked;
     }

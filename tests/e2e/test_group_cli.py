@@ -6,9 +6,11 @@ import pty
 import re
 import select
 import signal
+import socket
 import subprocess
 import threading
 import time
+from types import SimpleNamespace
 
 from confluent_kafka import Consumer, TopicPartition
 
@@ -16,6 +18,7 @@ from harness.case import case, check, equal
 from harness.clients import create_topic, produce_all, producer
 from harness.jvm import java_command
 from harness.raw import CONSUMER_GROUP_DESCRIBE, DELETE_GROUPS, JOIN_GROUP, OFFSET_COMMIT, OFFSET_DELETE
+from harness.target import ROOT
 
 OK, FAILURE, USAGE, NOT_FOUND, REFUSED, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 BASE_MS = 1_700_000_000_000
@@ -360,6 +363,80 @@ def reset_of_a_live_group_with_static_members(t):
         member.end()
 
 
+class Interloper(threading.Thread):
+    """Stands between odradek and the broker, and holds the first `holds` OffsetCommits back until the group has a member
+    again: as if one had been quicker."""
+
+    def __init__(self, t, group, holds):
+        super().__init__(daemon=True)
+        self.t, self.group, self.holds, self.held = t, group, holds, 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.start()
+
+    @property
+    def address(self):
+        return "127.0.0.1:%d" % self.listener.getsockname()[1]
+
+    def run(self):
+        near, _ = self.listener.accept()
+        host, port = self.t.bootstrap.rsplit(":", 1)
+        far = socket.create_connection((host, int(port)))
+        threading.Thread(target=self.copy_back, args=(far, near), daemon=True).start()
+        stream = near.makefile("rb")
+        while True:
+            size = stream.read(4)
+            if not size:
+                far.close()
+                return
+            frame = stream.read(int.from_bytes(size, "big"))
+            if int.from_bytes(frame[:2], "big") == OFFSET_COMMIT and self.held < self.holds:
+                self.held += 1
+                until("a member is back", lambda: describe(self.t, self.group)["members"])
+            far.sendall(size + frame)
+
+    @staticmethod
+    def copy_back(far, near):
+        while True:
+            data = far.recv(65536)
+            if not data:
+                return
+            near.sendall(data)
+
+
+def reset_live_args(group, topic, offset):
+    return ["group", "reset", group, "--topic", topic, "--to-offset", str(offset), "--execute", "--live"]
+
+
+@case(timeout_s=60)
+def member_that_gets_in_between_is_removed_again(t):
+    need_groups(t)
+    topic = filled_topic(t, 1)
+    member = Member(t, topic, t.unique, enable_auto_commit=False)
+    until("everything is read", lambda: all_read([member], 1, 20))
+    between = Interloper(t, t.unique, 1)
+    odradek(t, *reset_live_args(t.unique, topic, 7), brokers=between.address)
+    equal(between.held, 1, "commits held back")
+    equal(positions(t, t.unique)[(topic, 0)][0], 7, "afterwards")
+    member.end()
+
+
+@case(timeout_s=60, needs=["control"])
+def members_that_keep_getting_in_between_win(t):
+    need_groups(t)
+    server = t.private_target(["group.initial.rebalance.delay.ms=0"])
+    server.start()
+    own = SimpleNamespace(bootstrap=server.bootstrap, options=t.options, run=t.run, topic=t.topic, unique=t.unique)
+    topic = filled_topic(own, 1)
+    member = Member(own, topic, t.unique, enable_auto_commit=False)
+    until("everything is read", lambda: all_read([member], 1, 20))
+    between = Interloper(own, t.unique, 100)
+    _, err = odradek(own, *reset_live_args(t.unique, topic, 9), expect=REFUSED, brokers=between.address)
+    check("members kept joining in between" in err and t.unique in err, err)
+    equal(between.held, 5, "commits held back")
+    equal(positions(own, t.unique)[(topic, 0)][0], None, "afterwards")
+    member.end()
+
+
 class JavaConsumer:
     """Kafka's console consumer as a member of the newer protocol; its lines as they come."""
 
@@ -529,6 +606,42 @@ def consume_with_a_group_shares_with_other_members(t):
     until("the other has all partitions", lambda: len({p["member"] for p in describe(t, t.unique)["partitions"]}) == 1)
     member.end()
     equal({value[2] for value in positions(t, t.unique).values()}, {0}, "lag")
+
+
+# -- the documentation ------------------------------------------------------------------------------------------------
+
+
+def documented(verb):
+    """The fields that docs/CLI.md names for a verb, or for a part of the row above it."""
+    with open(os.path.join(ROOT, "docs", "CLI.md")) as page:
+        rows = [line for line in page if line.startswith(f"| {verb} |")]
+    equal(len(rows), 1, f"rows of docs/CLI.md about {verb}")
+    return set(re.findall(r"`(\w+)`", rows[0].split("|")[3]))
+
+
+@case(timeout_s=60)
+def fields_of_json_are_the_documented_ones(t):
+    need_groups(t)
+    topic = filled_topic(t, 1)
+    commit(t, t.unique, topic, {0: 5})
+    member = Member(t, topic, t.unique + "-live")
+    until("everything is read", lambda: all_read([member], 1, 20))
+    got = describe(t, t.unique + "-live")
+    equal(set(got), documented("`group describe`"), "group describe")
+    equal(set(got["partitions"][0]), documented("... `partitions`"), "partitions of group describe")
+    equal(set(got["members"][0]), documented("... `members`") - {"target_assignment", "assignment_bytes"},
+          "members of group describe")
+    for verb, args in [("`group list`", []), ("`group reset`", [t.unique, "--all-topics", "--to-current"]),
+                       ("`group delete-offsets`", [t.unique, "--topic", topic]), ("`topic list`", []),
+                       ("`topic describe`", [topic])]:
+        equal(set(as_json(t, *verb.strip("`").split(), *args)[0]), documented(verb), verb)
+    equal(set(as_json(t, "consume", topic, "-e")[0]), documented("`consume`") - {"key_base64", "value_base64"}, "consume")
+    made = as_json(t, "topic", "create", topic + "-made")[0]
+    equal(set(made), documented("`topic create`"), "topic create")
+    equal(set(as_json(t, "topic", "delete", topic + "-made")[0]), documented("`topic delete`"), "topic delete")
+    commit(t, t.unique, topic, {0: 5})
+    equal(set(as_json(t, "group", "delete", t.unique)[0]), documented("`group delete`"), "group delete")
+    member.end()
 
 
 # -- everywhere -------------------------------------------------------------------------------------------------------
