@@ -4,6 +4,7 @@ Needs root and loop devices. Whoever makes a Disk closes it; close() may be call
 """
 
 import fcntl
+import mmap
 import os
 import shutil
 import struct
@@ -46,7 +47,7 @@ def umount_when_idle(path):
 
 
 class Memory:
-    """A tmpfs of limited size, for the image of a disk that cannot keep what it promised."""
+    """A tmpfs of limited size, for the image of a disk that has less room than it says."""
 
     def __init__(self, path, bytes_max):
         self.path = path
@@ -69,10 +70,20 @@ class Disk:
         os.makedirs(self.path)
         with open(self.image, "wb") as image:
             image.truncate(size)
-        run("mkfs.ext4", "-q", "-F", "-J", "size=4", "-N", "4096", "-m", "0",
+        blocks = ["-b", str(mmap.PAGESIZE)] if image_dir else []
+        run("mkfs.ext4", "-q", "-F", *blocks, "-J", "size=4", "-N", "4096", "-m", "0",
             "-E", "lazy_itable_init=0,lazy_journal_init=0", self.image)
         self.device = run("losetup", "-f", "--show", self.image)
+        if image_dir:
+            self.request_one_page()
         self.mount()
+
+    def request_one_page(self):
+        """A write that the image takes only the first part of counts as done in Linux's loop driver (6.18: lo_complete_rq).
+        Requests of one page are taken whole or not at all, so the device tells every failure, as a real one does."""
+        queue = os.path.join("/sys/block", os.path.basename(self.device), "queue", "max_sectors_kb")
+        with open(queue, "w", encoding="ascii") as file:
+            file.write(str(mmap.PAGESIZE // 1024))
 
     def mount(self):
         run("mount", self.device, self.path)
