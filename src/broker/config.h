@@ -252,9 +252,6 @@ const char *broker_config_given(const struct broker_config *config, enum broker_
 ODK_MUST_USE enum odk_err broker_config_check(const struct broker_config *config, const struct odk_diag *sink,
                                               struct config_why *ret_why);
 
-/* Where everything lives: log.dirs, else log.dir; NULL when neither is set. */
-const char *broker_config_data_dir(const struct broker_config *config);
-
 /* -- listeners ---------------------------------------------------------------------------------------------------- */
 
 struct config_listener {

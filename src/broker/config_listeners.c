@@ -214,11 +214,6 @@ static void warn_dangers(const struct broker_config *config, const struct odk_di
         DIAG_WARN(sink, "log.dirs: only the first folder is used");
 }
 
-const char *broker_config_data_dir(const struct broker_config *config)
-{
-    return config->log_dirs ? config->log_dirs : config->log_dir;
-}
-
 enum odk_err broker_config_check(const struct broker_config *config, const struct odk_diag *sink,
                                  struct config_why *ret_why)
 {

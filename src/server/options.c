@@ -225,10 +225,11 @@ static void listeners_take(struct parse *parse)
     options->server.listen_count = parse->listen_count;
 }
 
-/* One directory holds everything. */
+/* log.dirs wins over log.dir; one directory holds everything. */
 static void data_dir_take(struct parse *parse)
 {
-    const char *dir = broker_config_data_dir(&parse->options->config);
+    const struct broker_config *config = &parse->options->config;
+    const char *dir = config->log_dirs ? config->log_dirs : config->log_dir;
     bool missing = !dir || !*dir;
     if (missing && !parse->options->print_config)
         complain(parse, "no data directory: name one with --data-dir DIR or log.dirs=DIR, or try: odradek dev");

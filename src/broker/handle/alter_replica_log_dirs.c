@@ -8,8 +8,7 @@
 static enum kafka_error partition_check(const struct request *request, struct odk_str path, struct odk_str name,
                                         int32_t index)
 {
-    const char *dir = broker_config_data_dir(request->broker->env.config);
-    if (!dir || !odk_str_eq(path, odk_str_from(dir)))
+    if (!odk_str_eq(path, odk_str_from(odk_store_dir(request->broker->store))))
         return KAFKA_LOG_DIR_NOT_FOUND;
     struct topic *topic = topics_by_name(&request->broker->topics, name);
     return topic && topic_partition(topic, index) ? KAFKA_NONE : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;

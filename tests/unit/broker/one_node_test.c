@@ -7,12 +7,11 @@
 
 #include "broker/feature_levels.h"
 
-#define DIR  "/data/odradek"
 #define HERE 1 /* the shard that is asked */
 
 static int setup(void **state)
 {
-    *state = harness_new(2, "advertised.listeners=PLAINTEXT://broker.example:19092\nlog.dirs=" DIR "\n");
+    *state = harness_new(2, "advertised.listeners=PLAINTEXT://broker.example:19092\n");
     make_topic(*state, "a", 3, NULL);
     make_topic(*state, "b", 1, NULL);
     return 0;
@@ -511,14 +510,15 @@ static void other_quorums_are_unknown(void **state)
 
 static void there_is_one_directory(void **state)
 {
+    struct harness *harness = *state;
     int32_t partitions[] = { 0, 9 };
     struct alter_replica_log_dirs_request_topic topics[] = {
         { .name = ODK_STR("a"), .partitions = partitions, .partitions_count = 2 },
         { .name = ODK_STR("none"), .partitions = partitions, .partitions_count = 1 },
     };
     struct alter_replica_log_dirs_request_dir dirs[] = {
-        { .path = ODK_STR(DIR), .topics = topics, .topics_count = 2 },
-        { .path = ODK_STR(DIR "2"), .topics = topics, .topics_count = 1 },
+        { .path = odk_str_from(harness->dir), .topics = topics, .topics_count = 2 },
+        { .path = ODK_STR("/nowhere"), .topics = topics, .topics_count = 1 },
     };
     struct alter_replica_log_dirs_request request;
     alter_replica_log_dirs_request_init(&request);
@@ -526,7 +526,7 @@ static void there_is_one_directory(void **state)
     request.dirs_count = 2;
     for (int16_t version = 0; version <= 2; version++) {
         struct alter_replica_log_dirs_response got;
-        ask(*state, WIRE_KEY_ALTER_REPLICA_LOG_DIRS, version, &request, &got);
+        ask(harness, WIRE_KEY_ALTER_REPLICA_LOG_DIRS, version, &request, &got);
         assert_int_equal(got.results_count, 3);
         assert_int_equal(got.results[0].partitions_count, 2);
         assert_int_equal(got.results[0].partitions[0].error_code, KAFKA_NONE);
