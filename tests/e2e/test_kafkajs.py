@@ -84,6 +84,24 @@ def adds_partitions(t):
 
 
 @case()
+def alters_configs(t):
+    create_topic(t.bootstrap, t.topic, config={"retention.ms": "1234"})
+    answer = kafkajs(t, "alter", topic=t.topic, entries=[{"name": "flush.ms", "value": "77"}])
+    equal(answer["refused"], "INVALID_CONFIG", "a bad value")
+    values = {entry["configName"]: (entry["configValue"], entry["isDefault"]) for entry in answer["entries"]}
+    equal((values["flush.ms"], values["retention.ms"]), (("77", False), ("604800000", True)), "settings, all replaced")
+
+
+@case()
+def deletes_records(t):
+    create_topic(t.bootstrap, t.topic)
+    kafkajs(t, "produce", topic=t.topic, messages=[{"value": f"{i}"} for i in range(20)], acks=-1)
+    (offsets,) = kafkajs(t, "deleteRecords", topic=t.topic, offset="7")
+    equal((offsets["low"], offsets["high"]), ("7", "20"), "offsets")
+    equal([m.value() for m in read_all(t.bootstrap, t.topic)], [b"%d" % i for i in range(7, 20)], "records")
+
+
+@case()
 def fetches_offsets(t):
     create_topic(t.bootstrap, t.topic)
     messages = [{"value": f"{i}", "timestamp": str(1_700_000_000_000 + 10 * i)} for i in range(50)]

@@ -73,6 +73,24 @@ const commands = {
       return admin.fetchTopicOffsets(topic);
     }),
 
+  alter: ({ topic, entries }) =>
+    withClient(kafka.admin(), async (admin) => {
+      const type = ConfigResourceTypes.TOPIC;
+      const said = (promise) => promise.then(() => null, (error) => error.type || error.message);
+      const refused = await said(
+        admin.alterConfigs({ resources: [{ type, name: topic, configEntries: [{ name: 'retention.ms', value: 'x' }] }] }));
+      await admin.alterConfigs({ resources: [{ type, name: topic, configEntries: entries }] });
+      const { resources } = await admin.describeConfigs({ resources: [{ type, name: topic }] });
+      return { refused, entries: resources[0].configEntries };
+    }),
+
+  deleteRecords: ({ topic, offset }) =>
+    withClient(kafka.admin(), async (admin) => {
+      await admin.fetchTopicOffsets(topic); // it deletes only from topics whose metadata it has
+      await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset }] });
+      return admin.fetchTopicOffsets(topic);
+    }),
+
   offsets: ({ topic, timestamp }) =>
     withClient(kafka.admin(), async (admin) => ({
       ends: await admin.fetchTopicOffsets(topic),
