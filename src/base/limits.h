@@ -48,14 +48,15 @@
  * must hold it, is larger by default. */
 #define GROUP_BATCH_BYTES_MAX MIB(16)
 
-/* Other texts that a group keeps for each member: client id and host (cut to this), group.instance.id, names of
- * protocols (refused beyond it). */
+/* Other texts that a group keeps for each member: client id and host (cut to this), ids of members of the newer protocol,
+ * group.instance.id, racks, names of protocols (refused beyond it). */
 #define GROUP_TEXT_BYTES_MAX 1024u
 
 /* Groups of one partition of __consumer_offsets: anybody can name a new one, and each takes half a KiB. */
 #define GROUPS_PER_PARTITION_MAX 100000u
 
-/* Members of one classic group, and ids given out that have not joined yet. group.max.size can only be smaller. */
+/* Members of one group, and ids given out that have not joined yet. group.max.size and group.consumer.max.size can only be
+ * smaller. */
 #define GROUP_MEMBERS_MAX 10000u
 
 /* Protocols that one classic member offers; clients offer one for each assignor that they know. */
@@ -80,3 +81,11 @@
 /* Groups and offsets that one event looks at for expiry, and the pause before the next: a million take two seconds. */
 #define GROUP_EXPIRY_STEP     5000u
 #define GROUP_EXPIRY_PAUSE_MS 10
+
+/* What one member of a newer group says of itself, and all members of one: kept in memory, and one record each. Enough for
+ * the names of 30,000 topics. */
+#define GROUP_TOLD_BYTES_MAX     MIB(1)
+#define GROUP_TOLD_ALL_BYTES_MAX MIB(64)
+
+/* A regular expression of a subscription. The time of a match does not depend on it: see topic_regex.c. */
+#define GROUP_REGEX_BYTES_MAX 4096u

@@ -35,17 +35,6 @@ static void refuse(const struct join *join, enum kafka_error error, struct odk_s
 
 /* -- what the request says ---------------------------------------------------------------------------------------- */
 
-/* At most so many bytes, without half a character at the end. */
-static struct odk_str text_cut(struct odk_str text)
-{
-    if (text.len <= GROUP_TEXT_BYTES_MAX)
-        return text;
-    size_t len = GROUP_TEXT_BYTES_MAX;
-    while (len > 0 && ((uint8_t)text.data[len] & 0xc0) == 0x80)
-        len--;
-    return (struct odk_str){ text.data, len };
-}
-
 static bool named_before(const struct classic_protocol *protocols, uint32_t count, struct odk_str name)
 {
     for (uint32_t i = 0; i < count; i++)

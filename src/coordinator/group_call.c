@@ -1,3 +1,4 @@
+#include "base/limits.h"
 #include "coordinator/groups_internal.h"
 #include "wire/messages.h"
 
@@ -18,6 +19,16 @@ struct odk_str call_text(struct group_call *call, struct odk_str text)
 {
     struct odk_bytes copy = call_bytes(call, (struct odk_bytes){ (const uint8_t *)text.data, text.len });
     return (struct odk_str){ .data = (const char *)copy.data, .len = copy.len };
+}
+
+struct odk_str text_cut(struct odk_str text)
+{
+    if (text.len <= GROUP_TEXT_BYTES_MAX)
+        return text;
+    size_t len = GROUP_TEXT_BYTES_MAX;
+    while (len > 0 && ((uint8_t)text.data[len] & 0xc0) == 0x80)
+        len--;
+    return (struct odk_str){ text.data, len };
 }
 
 /* A random UUID as Java prints it. */

@@ -72,6 +72,8 @@ struct group_writer *groups_writer(struct groups *groups);
 /* A copy of text in the call's arena; data NULL stays so. {NULL, 0} also when the arena is used up. */
 struct odk_str call_text(struct group_call *call, struct odk_str text);
 struct odk_bytes call_bytes(struct group_call *call, struct odk_bytes bytes);
+/* At most GROUP_TEXT_BYTES_MAX bytes of it, without half a character at the end. */
+struct odk_str text_cut(struct odk_str text);
 /* "PREFIX-uuid" into the arena: the ids that groups give to members. {NULL, 0} when the arena is used up. */
 #define GROUP_UUID_TEXT_LEN 36u
 struct odk_str call_member_id(struct groups *groups, struct group_call *call, struct odk_str prefix);

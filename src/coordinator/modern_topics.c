@@ -1,0 +1,173 @@
+/* What a newer group subscribes to, and what has become of those topics. */
+#include "coordinator/modern.h"
+
+#include "base/diag.h"
+#include "base/xxh3.h"
+#include "coordinator/texts.h"
+
+static bool topic_by_name(const struct groups *groups, struct odk_str name, struct group_topic *ret)
+{
+    return groups->env.topic_by_name(groups->env.context, name, ret);
+}
+
+static struct odk_str name_text(const struct modern_name *name)
+{
+    return (struct odk_str){ .data = name->name, .len = name->by_name.keylen };
+}
+
+static uint64_t topic_hash(const struct group_topic *topic)
+{
+    uint64_t seed = xxh3(&topic->partition_count, sizeof(topic->partition_count), 0);
+    seed = xxh3(topic->id.b, sizeof(topic->id.b), seed);
+    return xxh3(topic->name.data, topic->name.len, seed);
+}
+
+int64_t modern_hash(const struct modern *modern)
+{
+    uint64_t sum = 0;
+    struct group_topic topic;
+    for (const struct modern_name *name = modern->names; name; name = name->by_name.next)
+        if (topic_by_name(modern_groups(modern), name_text(name), &topic))
+            sum += topic_hash(&topic);
+    return (int64_t)sum;
+}
+
+bool modern_subscribed(const struct group *group, struct odk_str topic)
+{
+    const struct modern_name *name = NULL;
+    HASH_FIND(by_name, group->modern->names, topic.data, topic.len, name);
+    return name != NULL;
+}
+
+/* -- regular expressions ------------------------------------------------------------------------------------------ */
+
+struct resolve {
+    struct arena *scratch;
+    const struct topic_regex *regex;
+    struct odk_str *topics;
+    uint32_t count, capacity;
+    bool too_costly;
+};
+
+static void resolve_one(void *context, const struct group_topic *topic)
+{
+    struct resolve *r = context;
+    enum topic_regex_verdict verdict = r->too_costly ? TOPIC_REGEX_NO : topic_regex_match(r->regex, topic->name);
+    r->too_costly |= verdict == TOPIC_REGEX_TOO_COSTLY;
+    if (verdict != TOPIC_REGEX_YES)
+        return;
+    if (r->count == r->capacity) {
+        r->capacity = r->capacity * 2 + 16;
+        struct odk_str *more = arena_new(r->scratch, struct odk_str, r->capacity);
+        ASSERT(more != NULL);
+        for (uint32_t i = 0; i < r->count; i++)
+            more[i] = r->topics[i];
+        r->topics = more;
+    }
+    r->topics[r->count++] = topic->name;
+}
+
+bool modern_resolve(struct groups *groups, const struct topic_regex *regex, struct odk_str **ret_topics,
+                    uint32_t *ret_count)
+{
+    struct resolve r = { .scratch = &groups->scratch, .regex = regex };
+    r.topics = arena_new(&groups->scratch, struct odk_str, 1);
+    ASSERT(r.topics != NULL);
+    groups->env.topics_each(groups->env.context, resolve_one, &r);
+    *ret_topics = r.topics;
+    *ret_count = texts_sort(r.topics, r.count);
+    return !r.too_costly;
+}
+
+void modern_regexes_tidy(struct modern *modern)
+{
+    struct modern_regex *regex, *next;
+    HASH_ITER(by_text, modern->regexes, regex, next)
+    if (regex->member_count == 0)
+        modern_drop_regex(modern, regex);
+}
+
+static void regex_broken(struct modern *modern, struct modern_regex *regex, const char *why)
+{
+    regex->broken = true;
+    DIAG_WARN(modern_groups(modern)->env.diag, "group %.*s: a subscription no longer follows new topics: %s",
+              ODK_STR_FMT(group_id(modern->group)), why);
+}
+
+/* The pattern was checked when a member came with it; it is none only in a log that somebody else wrote. */
+static bool regex_ready(struct modern *modern, struct modern_regex *regex)
+{
+    char why[TOPIC_REGEX_WHY_BYTES] = "";
+    if (!regex->compiled && !regex->broken) {
+        regex->compiled = topic_regex_new(modern_regex_text(regex), why);
+        if (!regex->compiled)
+            regex_broken(modern, regex, why);
+    }
+    return !regex->broken;
+}
+
+static void regex_refresh(struct modern *modern, struct modern_regex *regex)
+{
+    struct odk_str *topics;
+    uint32_t count;
+    if (!regex_ready(modern, regex))
+        return;
+    if (!modern_resolve(modern_groups(modern), regex->compiled, &topics, &count))
+        regex_broken(modern, regex, "too many alternatives at once");
+    else if (!regex->match.topics || !texts_equal(topics, count, regex->match.topics, regex->match.count))
+        modern_put_regex(modern, modern_regex_text(regex), topics, count);
+}
+
+/* The topic is to be among those that the pattern matched, or not. */
+static void regex_topic_set(struct modern *modern, struct modern_regex *regex, struct odk_str topic, bool in)
+{
+    const struct modern_match *match = &regex->match;
+    if (texts_has(match->topics, match->count, topic) == in)
+        return;
+    struct odk_str *topics = arena_new(modern_scratch(modern), struct odk_str, (size_t)match->count + 1);
+    ASSERT(topics != NULL);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < match->count; i++)
+        if (!odk_str_eq(match->topics[i], topic))
+            topics[count++] = match->topics[i];
+    if (in)
+        topics[count++] = topic;
+    modern_put_regex(modern, modern_regex_text(regex), topics, texts_sort(topics, count));
+}
+
+/* -- changes ------------------------------------------------------------------------------------------------------ */
+
+static bool regex_matches(struct modern *modern, struct modern_regex *regex, struct odk_str topic)
+{
+    enum topic_regex_verdict verdict = topic_regex_match(regex->compiled, topic);
+    if (verdict == TOPIC_REGEX_TOO_COSTLY)
+        regex_broken(modern, regex, "too many alternatives at once");
+    return verdict == TOPIC_REGEX_YES;
+}
+
+static void bump_if_changed(struct modern *modern)
+{
+    if (HASH_CNT(by_id, modern->members) > 0 && modern_hash(modern) != modern->hash)
+        modern_bump(modern);
+}
+
+void modern_topic_changed(struct group *group, const struct group_topic *topic, bool gone)
+{
+    struct modern *modern = group->modern;
+    bool before = modern_subscribed(group, topic->name);
+    struct modern_regex *regex, *next;
+    HASH_ITER(by_text, modern->regexes, regex, next)
+    if (regex_ready(modern, regex))
+        regex_topic_set(modern, regex, topic->name, !gone && regex_matches(modern, regex, topic->name));
+    if (before || modern_subscribed(group, topic->name))
+        bump_if_changed(modern);
+}
+
+void modern_topics_loaded(struct modern *modern)
+{
+    modern_regexes_tidy(modern);
+    struct modern_regex *regex, *next;
+    HASH_ITER(by_text, modern->regexes, regex, next)
+    regex_refresh(modern, regex);
+    bump_if_changed(modern);
+}
