@@ -1,0 +1,588 @@
+/*
+ * Goal: groups of the newer protocol answer as KIP-848 says. Method: members by hand in a world by hand; after each
+ * test the groups read from the log must be those that wrote it.
+ */
+#include "beat.h"
+
+#include "coordinator/group_records.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int setup(void **state)
+{
+    struct rig *rig = calloc(1, sizeof(*rig));
+    rig_init(rig);
+    *state = rig;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct rig *rig = *state;
+    assert_true(rig_replays(rig));
+    rig_restart(rig);
+    assert_true(rig_replays(rig));
+    rig_deinit(rig);
+    free(rig);
+    return 0;
+}
+
+/* -- requests ----------------------------------------------------------------------------------------------------- */
+
+static void bad_requests_are_refused_with_a_reason(void **state)
+{
+    struct rig *rig = *state;
+    struct {
+        struct beat_in in;
+        int16_t error;
+    } cases[] = {
+        { { .epoch = 0, .names = "t", .owned = "", .timeout_ms = 1 }, KAFKA_INVALID_REQUEST }, /* no id in version 1 */
+        { { .epoch = 3, .version = -1 }, KAFKA_INVALID_REQUEST },
+        { { .epoch = -1, .version = -1 }, KAFKA_INVALID_REQUEST },
+        { { .member = "m", .names = "t", .owned = "", .timeout_ms = 1, .instance = "" }, KAFKA_INVALID_REQUEST },
+        { { .member = "m", .names = "t", .owned = "", .timeout_ms = 1, .rack = "" }, KAFKA_INVALID_REQUEST },
+        { { .member = "m", .names = "t", .owned = "" }, KAFKA_INVALID_REQUEST }, /* no rebalance timeout */
+        { { .member = "m", .names = "t", .timeout_ms = 1 }, KAFKA_INVALID_REQUEST },
+        { { .member = "m", .owned = "", .timeout_ms = 1 }, KAFKA_INVALID_REQUEST },
+        { { .member = "m", .epoch = -2 }, KAFKA_INVALID_REQUEST },
+        { { .member = "m", .epoch = -3 }, KAFKA_INVALID_REQUEST },
+        { { .member = "m", .names = "t", .owned = "", .timeout_ms = -5 }, KAFKA_INVALID_REQUEST },
+        { { .member = "m", .names = "t", .owned = "", .timeout_ms = 1, .assignor = "sticky" },
+          KAFKA_UNSUPPORTED_ASSIGNOR },
+        { { .member = "m", .owned = "", .timeout_ms = 1, .regex = "a(" }, KAFKA_INVALID_REGULAR_EXPRESSION },
+        { { .member = "m", .epoch = 1 }, KAFKA_GROUP_ID_NOT_FOUND },
+        { { .member = "m", .epoch = -1 }, KAFKA_GROUP_ID_NOT_FOUND },
+        { { .member = "m", .epoch = -2, .instance = "i" }, KAFKA_GROUP_ID_NOT_FOUND },
+    };
+    for (size_t i = 0; i < countof(cases); i++) {
+        struct beat_out out = beat_send(rig, &cases[i].in);
+        if (out.error != cases[i].error || out.message[0] == '\0')
+            fail_msg("case %zu: error %d, \"%s\"", i, out.error, out.message);
+    }
+    struct groups_stats stats;
+    groups_stats(rig->groups, &stats);
+    assert_int_equal(stats.groups, 0);
+    assert_int_equal(rig->log.count, 0);
+}
+
+static void a_join_that_owns_something_is_refused(void **state)
+{
+    struct rig *rig = *state;
+    rig_topic(rig, "t", 1);
+    beat_refused(BEAT(rig, .member = "m", .names = "t", .owned = "t:0", .timeout_ms = 1), KAFKA_INVALID_REQUEST);
+}
+
+static void unsupported_assignor_says_which_are_there(void **state)
+{
+    struct rig *rig = *state;
+    rig->config.assignors[GROUP_ASSIGNOR_UNIFORM] = false;
+    struct beat_out out = BEAT(rig, .member = "m", .names = "t", .owned = "", .timeout_ms = 1, .assignor = "uniform");
+    beat_refused(out, KAFKA_UNSUPPORTED_ASSIGNOR);
+    assert_non_null(strstr(out.message, "range"));
+    rig->config.assignors[GROUP_ASSIGNOR_UNIFORM] = true;
+}
+
+static void switched_off_is_unsupported(void **state)
+{
+    struct rig *rig = *state;
+    rig->config.consumer_enabled = false;
+    beat_refused(JOIN(rig, "m", "t"), KAFKA_UNSUPPORTED_VERSION);
+}
+
+static void version_0_gets_an_id_made(void **state)
+{
+    struct rig *rig = *state;
+    rig_topic(rig, "t", 1);
+    struct beat_out out = BEAT(rig, .version = -1, .names = "t", .owned = "", .timeout_ms = 1000);
+    beat_is(out, 1, "t:0");
+    assert_int_equal(strlen(out.member), 22);
+    beat_is(BEAT(rig, .version = -1, .member = out.member, .epoch = 1), 1, NULL);
+}
+
+static void a_full_group_takes_only_those_it_knows(void **state)
+{
+    struct rig *rig = *state;
+    rig_topic(rig, "t", 4);
+    rig->config.modern_size_max = 1;
+    beat_is(BEAT(rig, .member = "a", .instance = "i", .names = "t", .owned = "", .timeout_ms = 1000), 1, "t:0,1,2,3");
+    beat_refused(JOIN(rig, "b", "t"), KAFKA_GROUP_MAX_SIZE_REACHED);
+    beat_is(BEAT(rig, .member = "a", .instance = "i", .epoch = 1), 1, NULL);
+    beat_is(BEAT(rig, .member = "a", .instance = "i", .epoch = -2), -2, NULL);
+    beat_is(BEAT(rig, .member = "c", .instance = "i", .names = "t", .owned = "", .timeout_ms = 1000), 1, "t:0,1,2,3");
+}
+
+/* -- epochs ------------------------------------------------------------------------------------------------------- */
+
+static void the_first_member_gets_everything(void **state)
+{
+    struct rig *rig = *state;
+    rig_topic(rig, "t", 3);
+    struct beat_out out = JOIN(rig, "a", "t");
+    beat_is(out, 1, "t:0,1,2");
+    assert_string_equal(out.member, "a");
+    assert_int_equal(out.interval_ms, 5000);
+    assert_string_equal(
+        describe_text(rig, "g"),
+        "Stable epoch=1 target=1 uniform\na epoch=1 type=1 names=t regex= assigned=t:0,1,2 target=t:0,1,2");
+}
+
+static void an_assignment_is_sent_when_it_is_new_or_asked_for(void **state)
+{
+    struct rig *rig = *state;
+    rig_topic(rig, "t", 2);
+    beat_is(JOIN(rig, "a", "t"), 1, "t:0,1");
+    beat_is(BEAT(rig, .member = "a", .epoch = 1), 1, NULL);
+    beat_is(OWNS(rig, "a", 1, "t:0,1"), 1, NULL);
+    beat_is(BEAT(rig, .member = "a", .epoch = 1, .names = "t", .owned = "t:0", .timeout_ms = 60000), 1, "t:0,1");
+}
+
+static void a_heartbeat_without_news_writes_nothing(void **state)
+{
+    struct rig *rig = *state;
+    rig_topic(rig, "t", 2);
+    (void)JOIN(rig, "a", "t");
+    size_t count = rig->log.count;
+    for (int i = 0; i < 5; i++)
+        beat_is(OWNS(rig, "a", 1, "t:0,1"), 1, NULL);
+    assert_int_equal(rig->log.count, count);
+}
+
+static void wrong_epochs_are_fenced(void **state)
+{
+    struct rig *rig = *state;
+    rig_topic(rig, "t", 2);
+    (void)JOIN(rig, "a", "t");
+    beat_refused(BEAT(rig, .member = "a", .epoch = 2), KAFKA_FENCED_MEMBER_EPOCH);
+    beat_refused(BEAT(rig, .member = "b", .epoch = 1), KAFKA_UNKNOWN_MEMBER_ID);
+    (void)JOIN(rig, "b", "t");
+    beat_is(OWNS(rig, "a", 1, "t:0,1"), 1, "t:0");
+    beat_is(OWNS(rig, "a", 1, "t:0"), 2, NULL);
+    beat_is(OWNS(rig, "a", 2, "t:0"), 2, NULL);
+    (void)JOIN(rig, "c", "t");
+    (void)OWNS(rig, "a", 2, "t:0");
+    beat_refused(OWNS(rig, "a", 1, "t:0"), KAFKA_FENCED_MEMBER_EPOCH);
+}
+
+static void a_lost_reply_is_made_good(void **state)
+{
+    struct rig *rig = *state;
+    rig_topic(rig, "t", 2);
+    (void)JOIN(rig, "a", "t");
+    (void)JOIN(rig, "b", "t");
+    (void)OWNS(rig, "a", 1, "t:0,1");
+    (void)OWNS(rig, "a", 1, "t:0"); /* the member is at epoch 2 and does not know */
+    beat_refused(BEAT(rig, .member = "a", .epoch = 1), KAFKA_FENCED_MEMBER_EPOCH);
+    beat_refused(OWNS(rig, "a", 1, "t:0,1"), KAFKA_FENCED_MEMBER_EPOCH);
+    beat_is(OWNS(rig, "a", 1, "t:0"), 2, "t:0");
+    beat_is(OWNS(rig, "a", 1, ""), 2, "t:0");
+}
+
+static void joining_again_begins_anew(void **state)
+{
+    struct rig *rig = *state;
+    rig_topic(rig, "t", 2);
+    (void)JOIN(rig, "a", "t");
+    beat_is(JOIN(rig, "a", "t"), 1, "t:0,1");
+    (void)JOIN(rig, "b", "t");
+    beat_is(OWNS(rig, "a", 1, "t:0,1"), 1, "t:0");
+    /* It has given up everything, so there is nothing left to wait for. */
+    beat_is(JOIN(rig, "a", "t"), 2, "t:0");
+    beat_is(BEAT(rig, .member = "b", .epoch = 2), 2, "t:1");
+}
+
+/* -- reconciliation ----------------------------------------------------------------------------------------------- */
+
+static void only_what_moves_is_revoked(void **state)
+{
+    struct rig *rig = *state;
+    rig_topic(rig, "t", 4);
+    beat_is(JOIN(rig, "a", "t"), 1, "t:0,1,2,3");
+    beat_is(JOIN(rig, "b", "t"), 2, ""); /* UNRELEASED */
+    assert_string_equal(describe_text(rig, "g"), "Reconciling epoch=2 target=2 uniform\n"
+                                                 "a epoch=1 type=1 names=t regex= assigned=t:0,1,2,3 target=t:0,1\n"
+                                                 "b epoch=2 type=1 names=t regex= assigned= target=t:2,3");
+    beat_is(OWNS(rig, "a", 1, "t:0,1,2,3"), 1, "t:0,1"); /* UNREVOKED: stays at its epoch */
+    beat_is(BEAT(rig, .member = "b", .epoch = 2), 2, NULL);
+    beat_is(OWNS(rig, "a", 1, "t:0,1,2"), 1, NULL);         /* not all given up */
+    beat_is(BEAT(rig, .member = "a", .epoch = 1), 1, NULL); /* says nothing of what it owns */
+    beat_is(BEAT(rig, .member = "b", .epoch = 2), 2, NULL);
+    beat_is(OWNS(rig, "a", 1, "t:0,1"), 2, NULL);
+    beat_is(BEAT(rig, .member = "b", .epoch = 2), 2, "t:2,3");
+    assert_string_equal(describe_text(rig, "g"), "Stable epoch=2 target=2 uniform\n"
+                                                 "a epoch=2 type=1 names=t regex= assigned=t:0,1 target=t:0,1\n"
+                                                 "b epoch=2 type=1 names=t regex= assigned=t:2,3 target=t:2,3");
+}
+
+static void free_partitions_come_one_after_the_other(void **state)
+{
+    struct rig *rig = *state;
+    rig_topic(rig, "t", 6);
+    (void)JOIN(rig, "a", "t");
+    (void)JOIN(rig, "b", "t");
+    (void)OWNS(rig, "a", 1, "t:0,1,2,3,4,5");
+    (void)OWNS(rig, "a", 1, "t:0,1,2");
+    beat_is(BEAT(rig, .member = "b", .epoch = 2), 2, "t:3,4,5");
+    beat_is(JOIN(rig, "c", "t"), 3, "");
+    beat_is(OWNS(rig, "a", 2, "t:0,1,2"), 2, "t:0,1");
+    beat_is(OWNS(rig, "b", 2, "t:3,4,5"), 2, "t:3,4");
+    beat_is(OWNS(rig, "a", 2, "t:0,1"), 3, NULL);
+    beat_is(BEAT(rig, .member = "c", .epoch = 3), 3, "t:2");
+    beat_is(BEAT(rig, .member = "c", .epoch = 3), 3, NULL);
+    beat_is(OWNS(rig, "b", 2, "t:3,4"), 3, NULL);
+    beat_is(BEAT(rig, .member = "c", .epoch = 3), 3, "t:2,5");
+}
+
+static void a_target_that_changes_while_revoking_is_followed(void **state)
+{
+    struct rig *rig = *state;
+    rig_topic(rig, "t", 4);
+    (void)JOIN(rig, "a", "t");
+    (void)JOIN(rig, "b", "t");
+    beat_is(OWNS(rig, "a", 1, "t:0,1,2,3"), 1, "t:0,1");
+    (void)LEAVE(rig, "b"); /* a is to have all again, but must finish what it began */
+    beat_is(OWNS(rig, "a", 1, "t:0,1,2,3"), 1, NULL);
+    beat_is(OWNS(rig, "a", 1, "t:0,1"), 3, "t:0,1,2,3");
+}
+
+static void who_does_not_revoke_in_time_is_fenced(void **state)
+{
+    struct rig *rig = *state;
+    rig_topic(rig, "t", 2);
+    beat_is(BEAT(rig, .member = "a", .names = "t", .owned = "", .timeout_ms = 20000), 1, "t:0,1");
+    (void)JOIN(rig, "b", "t");
+    beat_is(OWNS(rig, "a", 1, "t:0,1"), 1, "t:0");
+    for (int i = 0; i < 3; i++) {
+        rig_advance(rig, 6000);
+        beat_is(OWNS(rig, "a", 1, "t:0,1"), 1, NULL);
+        beat_is(BEAT(rig, .member = "b", .epoch = 2), 2, NULL);
+    }
+    rig_advance(rig, 2000);
+    beat_refused(OWNS(rig, "a", 1, "t:0,1"), KAFKA_UNKNOWN_MEMBER_ID);
+    beat_is(BEAT(rig, .member = "b", .epoch = 2), 3, "t:0,1");
+}
+
+static void a_session_that_ends_frees_everything(void **state)
+{
+    struct rig *rig = *state;
+    rig_topic(rig, "t", 2);
+    (void)JOIN(rig, "a", "t");
+    (void)JOIN(rig, "b", "t");
+    rig_advance(rig, 30000);
+    beat_is(BEAT(rig, .member = "b", .epoch = 2), 2, NULL);
+    rig_advance(rig, 14999);
+    beat_is(BEAT(rig, .member = "b", .epoch = 2), 2, NULL);
+    rig_advance(rig, 1);
+    beat_is(BEAT(rig, .member = "b", .epoch = 2), 3, "t:0,1");
+    beat_refused(BEAT(rig, .member = "a", .epoch = 1), KAFKA_UNKNOWN_MEMBER_ID);
+    rig_advance(rig, 45000);
+    assert_string_equal(describe_text(rig, "g"), "Empty epoch=4 target=3 uniform");
+}
+
+static void leaving_frees_everything(void **state)
+{
+    struct rig *rig = *state;
+    rig_topic(rig, "t", 2);
+    (void)JOIN(rig, "a", "t");
+    (void)JOIN(rig, "b", "t");
+    beat_is(LEAVE(rig, "a"), -1, NULL);
+    beat_is(BEAT(rig, .member = "b", .epoch = 2), 3, "t:0,1");
+    beat_refused(LEAVE(rig, "a"), KAFKA_UNKNOWN_MEMBER_ID);
+    beat_is(LEAVE(rig, "b"), -1, NULL);
+    assert_string_equal(describe_text(rig, "g"), "Empty epoch=4 target=3 uniform");
+    beat_is(JOIN(rig, "c", "t"), 5, "t:0,1");
+}
+
+/* -- subscriptions ------------------------------------------------------------------------------------------------ */
+
+static void a_new_subscription_is_divided_anew(void **state)
+{
+    struct rig *rig = *state;
+    rig_topic(rig, "t", 2);
+    rig_topic(rig, "u", 2);
+    beat_is(JOIN(rig, "a", "t"), 1, "t:0,1");
+    beat_is(BEAT(rig, .member = "a", .epoch = 1, .names = "u"), 1, ""); /* t is to be given up */
+    beat_is(OWNS(rig, "a", 1, ""), 2, "u:0,1");
+    beat_is(BEAT(rig, .member = "a", .epoch = 2, .names = "u,u"), 2, NULL);
+    beat_is(BEAT(rig, .member = "a", .epoch = 2, .names = ""), 2, "");
+    beat_is(OWNS(rig, "a", 2, ""), 3, NULL);
+}
+
+static void a_member_without_subscription_gets_nothing(void **state)
+{
+    struct rig *rig = *state;
+    rig_topic(rig, "t", 2);
+    beat_is(JOIN(rig, "a", ""), 1, "");
+    beat_is(JOIN(rig, "b", "t"), 2, "t:0,1");
+    beat_is(JOIN(rig, "c", ""), 2, "");
+}
+
+static void topics_may_come_later(void **state)
+{
+    struct rig *rig = *state;
+    beat_is(JOIN(rig, "a", "t"), 1, "");
+    rig_topic(rig, "other", 3);
+    beat_is(BEAT(rig, .member = "a", .epoch = 1), 1, NULL);
+    rig_topic(rig, "t", 1);
+    beat_is(BEAT(rig, .member = "a", .epoch = 1), 2, "t:0");
+    rig_topic(rig, "t", 3);
+    beat_is(BEAT(rig, .member = "a", .epoch = 2), 3, "t:0,1,2");
+    rig_topic_delete(rig, "t");
+    beat_is(BEAT(rig, .member = "a", .epoch = 3), 3, "");
+    beat_is(OWNS(rig, "a", 3, ""), 4, NULL);
+}
+
+static void a_topic_of_the_same_name_is_another_one(void **state)
+{
+    struct rig *rig = *state;
+    rig_topic(rig, "t", 2);
+    beat_is(JOIN(rig, "a", "t"), 1, "t:0,1");
+    rig_topic_delete(rig, "t");
+    rig_topic(rig, "t", 1);
+    beat_is(BEAT(rig, .member = "a", .epoch = 1), 1, "");
+    beat_is(OWNS(rig, "a", 1, ""), 3, "t:0");
+}
+
+static void topics_that_changed_while_nobody_looked_are_seen_at_the_start(void **state)
+{
+    struct rig *rig = *state;
+    rig_topic(rig, "t", 1);
+    (void)JOIN(rig, "a", "t");
+    rig->topics[0].topic.partition_count = 2;
+    rig_restart(rig);
+    beat_is(BEAT(rig, .member = "a", .epoch = 1), 2, "t:0,1");
+    size_t count = rig->log.count;
+    rig_restart(rig);
+    assert_int_equal(rig->log.count, count);
+}
+
+static void subscription_marks_topics_as_in_use(void **state)
+{
+    struct rig *rig = *state;
+    rig_topic(rig, "t", 1);
+    (void)JOIN(rig, "a", "t");
+    (void)BEAT(rig, .member = "b", .regex = "u.*", .names = "", .owned = "", .timeout_ms = 1000);
+    rig_topic(rig, "u1", 1);
+    (void)LEAVE(rig, "a");
+    assert_string_equal(describe_text(rig, "g"), "Reconciling epoch=4 target=4 uniform\n"
+                                                 "b epoch=2 type=1 names= regex=u.* assigned= target=u1:0");
+}
+
+/* -- assignors ---------------------------------------------------------------------------------------------------- */
+
+static void the_assignor_that_most_ask_for_is_taken(void **state)
+{
+    struct rig *rig = *state;
+    rig_topic(rig, "t", 3);
+    rig_topic(rig, "u", 3);
+    (void)BEAT(rig, .member = "a", .names = "t,u", .owned = "", .timeout_ms = 1000, .assignor = "range");
+    assert_non_null(strstr(describe_text(rig, "g"), "range"));
+    (void)BEAT(rig, .member = "b", .names = "t,u", .owned = "", .timeout_ms = 1000, .assignor = "uniform");
+    assert_non_null(strstr(describe_text(rig, "g"), "uniform")); /* one each: the default */
+    (void)BEAT(rig, .member = "c", .names = "t,u", .owned = "", .timeout_ms = 1000, .assignor = "range");
+    assert_non_null(strstr(describe_text(rig, "g"), "range"));
+    const char *text = describe_text(rig, "g");
+    assert_true(strstr(text, "target=t:0+u:0") || strstr(text, "target=u:0+t:0"));
+}
+
+static void targets_wait_for_the_interval(void **state)
+{
+    struct rig *rig = *state;
+    rig->config.assignment_interval_ms = 1000;
+    rig_topic(rig, "t", 3);
+    beat_is(JOIN(rig, "a", "t"), 1, "t:0,1,2");
+    beat_is(JOIN(rig, "b", "t"), 1, "");
+    beat_is(JOIN(rig, "c", "t"), 1, "");
+    assert_non_null(strstr(describe_text(rig, "g"), "Assigning epoch=3 target=1"));
+    rig_advance(rig, 999);
+    assert_non_null(strstr(describe_text(rig, "g"), "Assigning epoch=3 target=1"));
+    rig_advance(rig, 1);
+    assert_non_null(strstr(describe_text(rig, "g"), "Reconciling epoch=3 target=3"));
+    beat_is(OWNS(rig, "a", 1, "t:0,1,2"), 1, "t:0");
+    beat_is(OWNS(rig, "a", 1, "t:0"), 3, NULL);
+    beat_is(BEAT(rig, .member = "b", .epoch = 1), 3, "t:1");
+    rig_advance(rig, 1000);
+    beat_is(LEAVE(rig, "b"), -1, NULL); /* the last one is old enough: at once */
+    assert_non_null(strstr(describe_text(rig, "g"), "target=4"));
+}
+
+static void a_target_that_is_due_survives_a_restart(void **state)
+{
+    struct rig *rig = *state;
+    rig->config.assignment_interval_ms = 1000;
+    rig_topic(rig, "t", 2);
+    (void)JOIN(rig, "a", "t");
+    (void)JOIN(rig, "b", "t");
+    rig_restart(rig);
+    assert_non_null(strstr(describe_text(rig, "g"), "Reconciling epoch=2 target=2"));
+}
+
+/* -- static members ----------------------------------------------------------------------------------------------- */
+
+#define STATIC(rig, member_, instance_)                                                                                \
+    BEAT(rig, .member = (member_), .instance = (instance_), .names = "t", .owned = "", .timeout_ms = 60000)
+
+static void a_static_member_comes_back_to_its_partitions(void **state)
+{
+    struct rig *rig = *state;
+    rig_topic(rig, "t", 4);
+    (void)STATIC(rig, "a", "i");
+    (void)JOIN(rig, "b", "t");
+    (void)BEAT(rig, .member = "a", .instance = "i", .epoch = 1, .owned = "t:0,1,2,3");
+    (void)BEAT(rig, .member = "a", .instance = "i", .epoch = 1, .owned = "t:0,1");
+    (void)BEAT(rig, .member = "b", .epoch = 2);
+    beat_is(BEAT(rig, .member = "a", .instance = "i", .epoch = -2), -2, NULL);
+    rig_advance(rig, 20000);
+    beat_is(BEAT(rig, .member = "b", .epoch = 2), 2, NULL); /* nothing moves */
+    beat_is(STATIC(rig, "a2", "i"), 2, "t:0,1");
+    beat_refused(BEAT(rig, .member = "a", .instance = "i", .epoch = 2), KAFKA_FENCED_INSTANCE_ID);
+    beat_refused(BEAT(rig, .member = "a", .epoch = 2), KAFKA_UNKNOWN_MEMBER_ID);
+    beat_refused(BEAT(rig, .member = "x", .instance = "j", .epoch = 2), KAFKA_UNKNOWN_MEMBER_ID);
+    assert_non_null(strstr(describe_text(rig, "g"), "Stable epoch=2 target=2"));
+}
+
+static void an_instance_id_in_use_is_not_given_away(void **state)
+{
+    struct rig *rig = *state;
+    rig_topic(rig, "t", 2);
+    (void)STATIC(rig, "a", "i");
+    beat_refused(STATIC(rig, "b", "i"), KAFKA_UNRELEASED_INSTANCE_ID);
+    beat_is(STATIC(rig, "a", "i"), 1, "t:0,1"); /* its own join again, after a reply that was lost */
+    beat_refused(BEAT(rig, .member = "b", .instance = "i", .epoch = -1), KAFKA_FENCED_INSTANCE_ID);
+    beat_refused(BEAT(rig, .member = "b", .instance = "j", .epoch = -1), KAFKA_UNKNOWN_MEMBER_ID);
+    beat_is(BEAT(rig, .member = "a", .instance = "i", .epoch = -1), -1, NULL);
+    beat_is(STATIC(rig, "b", "i"), 3, "t:0,1");
+}
+
+static void a_static_member_that_stays_away_is_forgotten(void **state)
+{
+    struct rig *rig = *state;
+    rig_topic(rig, "t", 2);
+    (void)STATIC(rig, "a", "i");
+    (void)BEAT(rig, .member = "a", .instance = "i", .epoch = -2);
+    rig_advance(rig, 44999);
+    assert_non_null(strstr(describe_text(rig, "g"), "a epoch=-2"));
+    rig_advance(rig, 1);
+    assert_string_equal(describe_text(rig, "g"), "Empty epoch=2 target=1 uniform");
+}
+
+static void an_absent_static_member_outlives_a_restart(void **state)
+{
+    struct rig *rig = *state;
+    rig_topic(rig, "t", 2);
+    (void)STATIC(rig, "a", "i");
+    (void)BEAT(rig, .member = "a", .instance = "i", .epoch = -2);
+    rig_restart(rig);
+    beat_is(STATIC(rig, "a", "i"), 1, "t:0,1"); /* under its old id */
+    (void)BEAT(rig, .member = "a", .instance = "i", .epoch = -2);
+    rig_compact(rig);
+    rig_restart(rig);
+    beat_is(STATIC(rig, "b", "i"), 1, "t:0,1");
+}
+
+/* -- regular expressions ------------------------------------------------------------------------------------------ */
+
+#define REGEX(rig, member_, regex_)                                                                                    \
+    BEAT(rig, .member = (member_), .regex = (regex_), .names = "", .owned = "", .timeout_ms = 60000)
+
+static void a_regular_expression_follows_topics(void **state)
+{
+    struct rig *rig = *state;
+    rig_topic(rig, "ta", 1);
+    rig_topic(rig, "other", 1);
+    beat_is(REGEX(rig, "a", "t.*"), 1, "ta:0");
+    assert_int_equal(rig_count(rig, GROUP_RECORD_REGEX), 1);
+    rig_topic(rig, "another", 1);
+    beat_is(BEAT(rig, .member = "a", .epoch = 1), 1, NULL);
+    rig_topic(rig, "tb", 1);
+    struct beat_out out = BEAT(rig, .member = "a", .epoch = 1);
+    assert_int_equal(out.epoch, 2);
+    assert_non_null(strstr(out.assignment, "ta:0"));
+    assert_non_null(strstr(out.assignment, "tb:0"));
+    rig_topic_delete(rig, "ta");
+    beat_is(BEAT(rig, .member = "a", .epoch = 2), 2, "tb:0");
+    assert_int_equal(rig_count(rig, GROUP_RECORD_REGEX), 3);
+}
+
+static void a_regular_expression_that_nobody_uses_is_forgotten(void **state)
+{
+    struct rig *rig = *state;
+    rig_topic(rig, "ta", 2);
+    (void)REGEX(rig, "a", "t.*");
+    beat_is(REGEX(rig, "b", "t.*"), 2, "");
+    assert_int_equal(rig_count(rig, GROUP_RECORD_REGEX), 1);
+    beat_is(BEAT(rig, .member = "a", .epoch = 1, .regex = ""), 1, "");
+    assert_int_equal(rig_count(rig, GROUP_RECORD_REGEX), 1);
+    (void)BEAT(rig, .member = "b", .epoch = 2, .regex = "u.*");
+    assert_int_equal(rig_count(rig, GROUP_RECORD_REGEX), 3); /* the new one, and a tombstone */
+    (void)LEAVE(rig, "b");
+    assert_int_equal(rig_count(rig, GROUP_RECORD_REGEX), 4);
+    assert_null(rig_last(rig, GROUP_RECORD_REGEX)->value);
+}
+
+static void names_and_a_regular_expression_add_up(void **state)
+{
+    struct rig *rig = *state;
+    rig_topic(rig, "ta", 1);
+    rig_topic(rig, "u", 1);
+    struct beat_out out = BEAT(rig, .member = "a", .regex = "t.*", .names = "u,ta", .owned = "", .timeout_ms = 1000);
+    assert_non_null(strstr(out.assignment, "ta:0"));
+    assert_non_null(strstr(out.assignment, "u:0"));
+}
+
+static void topics_that_came_while_nobody_looked_are_matched_at_the_start(void **state)
+{
+    struct rig *rig = *state;
+    rig_topic(rig, "ta", 1);
+    (void)REGEX(rig, "a", "t.*");
+    snprintf(rig->topics[1].name, sizeof(rig->topics[1].name), "tb");
+    rig->topics[1].topic =
+        (struct group_topic){ .id = { { 255 } }, .name = odk_str_from(rig->topics[1].name), .partition_count = 1 };
+    rig->topics[1].there = true;
+    rig_restart(rig);
+    beat_is(BEAT(rig, .member = "a", .epoch = 1), 2, "ta:0 tb:0");
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(bad_requests_are_refused_with_a_reason),
+        T(a_join_that_owns_something_is_refused),
+        T(unsupported_assignor_says_which_are_there),
+        T(switched_off_is_unsupported),
+        T(version_0_gets_an_id_made),
+        T(a_full_group_takes_only_those_it_knows),
+        T(the_first_member_gets_everything),
+        T(an_assignment_is_sent_when_it_is_new_or_asked_for),
+        T(a_heartbeat_without_news_writes_nothing),
+        T(wrong_epochs_are_fenced),
+        T(a_lost_reply_is_made_good),
+        T(joining_again_begins_anew),
+        T(only_what_moves_is_revoked),
+        T(free_partitions_come_one_after_the_other),
+        T(a_target_that_changes_while_revoking_is_followed),
+        T(who_does_not_revoke_in_time_is_fenced),
+        T(a_session_that_ends_frees_everything),
+        T(leaving_frees_everything),
+        T(a_new_subscription_is_divided_anew),
+        T(a_member_without_subscription_gets_nothing),
+        T(topics_may_come_later),
+        T(a_topic_of_the_same_name_is_another_one),
+        T(topics_that_changed_while_nobody_looked_are_seen_at_the_start),
+        T(subscription_marks_topics_as_in_use),
+        T(the_assignor_that_most_ask_for_is_taken),
+        T(targets_wait_for_the_interval),
+        T(a_target_that_is_due_survives_a_restart),
+        T(a_static_member_comes_back_to_its_partitions),
+        T(an_instance_id_in_use_is_not_given_away),
+        T(a_static_member_that_stays_away_is_forgotten),
+        T(an_absent_static_member_outlives_a_restart),
+        T(a_regular_expression_follows_topics),
+        T(a_regular_expression_that_nobody_uses_is_forgotten),
+        T(names_and_a_regular_expression_add_up),
+        T(topics_that_came_while_nobody_looked_are_matched_at_the_start),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
