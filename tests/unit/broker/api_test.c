@@ -6,6 +6,7 @@
 
 #include "base/uuid.h"
 #include "broker/api.h"
+#include "broker/feature_levels.h"
 
 static struct api_versions_response api_versions(struct harness *harness, int16_t version,
                                                  const struct api_versions_request *request)
@@ -42,9 +43,35 @@ static void api_versions_lists_what_has_a_handler(void **state)
         }
         assert_int_equal(response.api_keys[0].api_key, WIRE_KEY_PRODUCE);
         assert_int_equal(response.api_keys[0].min_version, 0);
-        assert_int_equal(response.finalized_features_count, version >= 3 ? 1 : 0);
-        if (version >= 3)
-            assert_true(response.finalized_features_epoch >= 0);
+    }
+    harness_free(harness);
+}
+
+/* Clients of before version 4 cannot read a range that begins at 0; a level of 0 is one that is not on. */
+static void features_are_shown_as_each_version_can_read_them(void **state)
+{
+    (void)state;
+    struct harness *harness = harness_new(1, NULL);
+    struct api_versions_request request = named_client();
+    uint32_t count;
+    const struct feature *rows = feature_rows(&count);
+    for (int16_t version = 0; version <= 4; version++) {
+        struct api_versions_response got = api_versions(harness, version, &request);
+        int32_t supported = 0, finalized = 0;
+        for (uint32_t i = 0; i < count && version >= 3; i++) {
+            if (rows[i].first > 0 || version >= 4) {
+                assert_true(odk_str_eq(got.supported_features[supported].name, odk_str_from(rows[i].name)));
+                assert_int_equal(got.supported_features[supported].min_version, rows[i].first);
+                assert_int_equal(got.supported_features[supported++].max_version, rows[i].last);
+            }
+            if (rows[i].level > 0) {
+                assert_true(odk_str_eq(got.finalized_features[finalized].name, odk_str_from(rows[i].name)));
+                assert_int_equal(got.finalized_features[finalized++].max_version_level, rows[i].level);
+            }
+        }
+        assert_int_equal(got.supported_features_count, supported);
+        assert_int_equal(got.finalized_features_count, finalized);
+        assert_int_equal(got.finalized_features_epoch, version >= 3 ? 0 : -1);
     }
     harness_free(harness);
 }
@@ -210,6 +237,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(api_versions_lists_what_has_a_handler),
+        cmocka_unit_test(features_are_shown_as_each_version_can_read_them),
         cmocka_unit_test(unknown_version_of_api_versions_gets_version_0_with_35),
         cmocka_unit_test(software_names_are_checked),
         cmocka_unit_test(another_cluster_or_node_is_told_to_start_over),
