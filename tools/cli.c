@@ -68,21 +68,35 @@ static void verbs_print(FILE *to, const struct cli_verb *verbs, size_t count, co
     for (size_t i = 0; i < count; i++)
         width = MAX(width, strlen(verbs[i].name));
     for (size_t i = 0; i < count; i++)
-        (void)fprintf(to, "  %-*s %s\n", (int)width, verbs[i].name, verbs[i].help);
+        (void)fprintf(to, "  %-*s  %s\n", (int)width, verbs[i].name, verbs[i].help);
     (void)fprintf(to, "\n%s VERB --help tells more\n", path);
+}
+
+static const struct cli_verb *verb_find(const struct cli_verb *verbs, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(verbs[i].name, name) == 0)
+            return &verbs[i];
+    return NULL;
 }
 
 int cli_dispatch(const struct cli_verb *verbs, size_t count, const char *path, int argc, char **argv)
 {
+    char help_option[] = "--help";
     const char *name = argc > 1 ? argv[1] : NULL;
-    bool help = name && (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0);
-    if (help) {
+    bool word = name && strcmp(name, "help") == 0;
+    bool help = word || (name && (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0));
+    if (word && argc > 2) { /* "help VERB ...": as "VERB ... --help" */
+        memmove(&argv[1], &argv[2], (size_t)(argc - 2) * sizeof(*argv));
+        argv[argc - 1] = help_option;
+        name = argv[1];
+    } else if (help) {
         verbs_print(stdout, verbs, count, path);
         return EXIT_CODE_OK;
     }
-    for (size_t i = 0; name && i < count; i++)
-        if (strcmp(verbs[i].name, name) == 0)
-            return cli_end(verbs[i].run(argc - 1, argv + 1));
+    const struct cli_verb *verb = name ? verb_find(verbs, count, name) : NULL;
+    if (verb)
+        return verb->run(argc - 1, argv + 1);
     if (name)
         (void)fprintf(stderr, "odradek: there is no verb '%s'\n\n", cli_escaped(odk_str_from(name)).text);
     verbs_print(stderr, verbs, count, path);

@@ -40,7 +40,7 @@ static int partitions_find(struct consume *consume)
     if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
         err = metadata->topic_cnt == 1 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
     else
-        return rdk_fail(consume->topic, err);
+        return rdk_topic_fail(consume->topic, err);
     if (err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         const struct rd_kafka_metadata_topic *topic = &metadata->topics[0];
         consume->spans = xcalloc((size_t)topic->partition_cnt, sizeof(*consume->spans));
@@ -50,10 +50,11 @@ static int partitions_find(struct consume *consume)
     }
     rd_kafka_metadata_destroy(metadata);
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return rdk_fail(consume->topic, err);
+        return rdk_topic_fail(consume->topic, err);
     size_t asked = consume->partitions.count;
     if (consume->span_count == 0 || (asked > 0 && consume->span_count < asked))
-        return cli_fail(EXIT_CODE_NOT_FOUND, "%s: no such partition", consume->topic);
+        return cli_fail(EXIT_CODE_NOT_FOUND, "topic %s: no such partition; try: odradek topic describe %s",
+                        consume->topic, consume->topic);
     return EXIT_CODE_OK;
 }
 
@@ -79,7 +80,7 @@ static int span_resolve(struct consume *consume, struct span *span, int64_t from
     rd_kafka_resp_err_t err = rd_kafka_query_watermark_offsets(consume->rk, consume->topic, span->partition, &start,
                                                                &end, (int)MIN(consume->common.timeout_ms, INT32_MAX));
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return rdk_fail(consume->topic, err);
+        return rdk_topic_fail(consume->topic, err);
     span->next = range_resolve(&consume->range.from, start, end, from_time);
     span->stop = INT64_MAX;
     if (consume->exit_at_end)
@@ -139,7 +140,7 @@ static int message_take(struct consume *consume, const rd_kafka_message_t *messa
         return cli_fail(EXIT_CODE_CORRUPT, "topic %s, partition %d: a batch is damaged at offset %lld", consume->topic,
                         message->partition, (long long)message->offset);
     if (message->err && !at_end)
-        return rdk_fail(consume->topic, message->err);
+        return rdk_topic_fail(consume->topic, message->err);
     if (!span || span->over)
         return EXIT_CODE_OK;
     if (!at_end && message->offset < span->stop) {
@@ -157,7 +158,7 @@ static int spans_start(struct consume *consume, rd_kafka_queue_t *queue)
     for (size_t i = 0; i < consume->span_count; i++) {
         const struct span *span = &consume->spans[i];
         if (!span->over && rd_kafka_consume_start_queue(consume->rkt, span->partition, span->next, queue) != 0)
-            return rdk_fail(consume->topic, rd_kafka_last_error());
+            return rdk_topic_fail(consume->topic, rd_kafka_last_error());
     }
     return EXIT_CODE_OK;
 }
@@ -228,7 +229,7 @@ static int consume_run(struct consume *consume)
     consume->rkt = rd_kafka_topic_new(consume->rk, consume->topic, NULL);
     json_init(&consume->json, stdout);
     if (!consume->rkt)
-        code = rdk_fail(consume->topic, rd_kafka_last_error());
+        code = rdk_topic_fail(consume->topic, rd_kafka_last_error());
     if (code == EXIT_CODE_OK)
         code = partitions_find(consume);
     if (code == EXIT_CODE_OK)

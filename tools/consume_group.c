@@ -45,7 +45,7 @@ static void commit_judge(struct member *member, rd_kafka_resp_err_t err)
                       member->consume->group);
     else
         member->code =
-            cli_fail(rdk_exit_code(err), "group %s: committing: %s", member->consume->group, rd_kafka_err2str(err));
+            cli_fail(rdk_exit_code(err), "group %s: committing: %s", member->consume->group, rdk_error_text(err));
 }
 
 static void on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *offsets, void *opaque)
@@ -142,7 +142,7 @@ static int record_take(struct member *member, const rd_kafka_message_t *message)
     consume->count--;
     rd_kafka_resp_err_t err = rd_kafka_offset_store(message->rkt, message->partition, message->offset);
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR && err != RD_KAFKA_RESP_ERR__STATE)
-        return rdk_fail(consume->topic, err);
+        return rdk_topic_fail(consume->topic, err);
     if (++member->uncommitted >= COMMIT_EVERY)
         commit(member, false);
     return EXIT_CODE_OK;
@@ -158,6 +158,8 @@ static int message_take(struct member *member, const rd_kafka_message_t *message
     case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN: return EXIT_CODE_OK; /* librdkafka connects again */
     default: break;
     }
+    if (rdk_exit_code(message->err) == EXIT_CODE_NOT_FOUND)
+        return rdk_topic_fail(consume->topic, message->err);
     return cli_fail(rdk_exit_code(message->err), "group %s, topic %s: %s", consume->group, consume->topic,
                     rd_kafka_message_errstr(message));
 }
@@ -192,7 +194,7 @@ static int subscribe(struct consume *consume)
     rd_kafka_topic_partition_list_add(topics, consume->topic, RD_KAFKA_PARTITION_UA);
     rd_kafka_resp_err_t err = rd_kafka_subscribe(consume->rk, topics);
     rd_kafka_topic_partition_list_destroy(topics);
-    return err == RD_KAFKA_RESP_ERR_NO_ERROR ? EXIT_CODE_OK : rdk_fail(consume->topic, err);
+    return err == RD_KAFKA_RESP_ERR_NO_ERROR ? EXIT_CODE_OK : rdk_topic_fail(consume->topic, err);
 }
 
 int consume_group(struct consume *consume)

@@ -527,7 +527,7 @@ int group_describe(int argc, char **argv)
     struct args_spec spec = {
         "group describe",
         "Shows where groups stand, how far behind they are and who reads what.",
-        "GROUP...",
+        "[GROUP...]",
         options,
         countof(options),
         0,

@@ -547,7 +547,7 @@ static int file_load(struct reset *reset)
         return ARGS_GO_ON;
     FILE *file = fopen(reset->from_file, "r");
     if (!file)
-        return cli_fail(EXIT_CODE_FAILURE, "cannot open %s: %m", reset->from_file);
+        return cli_fail(EXIT_CODE_NOT_FOUND, "cannot open %s: %m", reset->from_file);
     reset->file = xcalloc(1, FILE_BYTES_MAX + 1);
     len = fread(reset->file, 1, FILE_BYTES_MAX + 1, file);
     bool bad = ferror(file) != 0 || len > FILE_BYTES_MAX || memchr(reset->file, '\0', len) != NULL;

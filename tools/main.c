@@ -18,5 +18,5 @@ int main(int argc, char **argv)
     };
     if (argc == 2 && strcmp(argv[1], "--version") == 0)
         return cli_end(cmd_version(1, argv));
-    return cli_dispatch(verbs, countof(verbs), "odradek", argc, argv);
+    return cli_end(cli_dispatch(verbs, countof(verbs), "odradek", argc, argv));
 }

@@ -80,9 +80,22 @@ enum exit_code rdk_exit_code(rd_kafka_resp_err_t err)
     return client_exit_code((int16_t)err);
 }
 
+/* What a broker says is told in the same words everywhere. */
+const char *rdk_error_text(rd_kafka_resp_err_t err)
+{
+    return err > RD_KAFKA_RESP_ERR_NO_ERROR ? kafka_error_text((int)err) : rd_kafka_err2str(err);
+}
+
 int rdk_fail(const char *what, rd_kafka_resp_err_t err)
 {
-    return cli_fail(rdk_exit_code(err), "%s: %s", what, rd_kafka_err2str(err));
+    return cli_fail(rdk_exit_code(err), "%s: %s", what, rdk_error_text(err));
+}
+
+int rdk_topic_fail(const char *topic, rd_kafka_resp_err_t err)
+{
+    enum exit_code code = rdk_exit_code(err);
+    return cli_fail(code, "topic %s: %s%s", topic, rdk_error_text(err),
+                    code == EXIT_CODE_NOT_FOUND ? "; try: odradek topic list" : "");
 }
 
 int rdk_probe(const struct cli_common *common)

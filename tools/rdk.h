@@ -23,8 +23,11 @@ rd_kafka_conf_t *rdk_conf(const struct cli_common *common, const struct rdk_prop
 rd_kafka_t *rdk_new(rd_kafka_type_t type, rd_kafka_conf_t *conf);
 
 enum exit_code rdk_exit_code(rd_kafka_resp_err_t err);
+const char *rdk_error_text(rd_kafka_resp_err_t err);
 /* "what: sentence" on stderr; returns the exit code. */
 int rdk_fail(const char *what, rd_kafka_resp_err_t err);
+/* "topic name: sentence", and where to look when there is no such topic. */
+int rdk_topic_fail(const char *topic, rd_kafka_resp_err_t err);
 
 /* Connects once with our own client and disconnects; explains a failure. */
 int rdk_probe(const struct cli_common *common);

@@ -400,8 +400,9 @@ static void describe_print(const struct described *d)
 static int describe_one(struct cluster *cluster, const struct metadata_response_topic *topic, struct json *json)
 {
     if (topic->error_code != KAFKA_NONE)
-        return cli_fail(client_exit_code(topic->error_code), "topic %s: %s", cli_escaped(topic->name).text,
-                        kafka_error_text(topic->error_code));
+        return cli_fail(client_exit_code(topic->error_code), "topic %s: %s%s", cli_escaped(topic->name).text,
+                        kafka_error_text(topic->error_code),
+                        topic->error_code == KAFKA_UNKNOWN_TOPIC_OR_PARTITION ? "; try: odradek topic list" : "");
     struct described described = { .topic = topic };
     int code = offsets_get(cluster, topic, OFFSETS_EARLIEST, &described.starts);
     if (code == EXIT_CODE_OK)
@@ -434,10 +435,11 @@ static int topic_describe(int argc, char **argv)
     if (cluster && code == EXIT_CODE_OK)
         code = metadata_get(cluster, &names, &metadata);
     json_init(&json, stdout);
-    for (int32_t i = 0; i < metadata.topics_count; i++) {
-        if (i > 0 && !common.json)
+    for (int32_t i = 0, shown = 0; i < metadata.topics_count; i++) {
+        const struct metadata_response_topic *topic = &metadata.topics[i];
+        if (topic->error_code == KAFKA_NONE && shown++ > 0 && !common.json)
             (void)putchar('\n');
-        code = worse(code, describe_one(cluster, &metadata.topics[i], common.json ? &json : NULL));
+        code = worse(code, describe_one(cluster, topic, common.json ? &json : NULL));
     }
     cluster_close(cluster);
     return code;

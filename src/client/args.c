@@ -134,6 +134,8 @@ static int int_set(const struct args_spec *spec, const struct args_option *row, 
     if (!good)
         return args_mistake(spec, "--%s: '%s' is not a %s", row->name, text,
                             row->kind == ARGS_MS ? "duration (examples: 500ms, 5s, 2m)" : "number");
+    if (row->most == INT64_MAX && value < row->least)
+        return args_mistake(spec, "--%s: %lld is below %lld", row->name, (long long)value, (long long)row->least);
     if ((row->least != 0 || row->most != 0) && (value < row->least || value > row->most))
         return args_mistake(spec, "--%s: %lld is outside %lld..%lld", row->name, (long long)value,
                             (long long)row->least, (long long)row->most);
