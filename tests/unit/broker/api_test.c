@@ -163,19 +163,24 @@ static void bytes_after_a_request_are_not_looked_at(void **state)
     static const char api_versions_0[] = "\0\x12\0\0\0\0\0\1\xff\xff"
                                          "x";
     /* How librdkafka 2.11 asks for all topics: it makes room of four bytes for the number of topics, and uses one. */
-    static const char metadata_13[] = "\0\3\0\x0d\0\0\0\3\0\7rdkafka\0"
+    static const char metadata_13[] = "\0\3\0\x0d\0\0\0\3\0\7"
+                                      "rdkafka\0"
                                       "\0\0\0\0"
                                       "\1\0\0";
     struct harness *harness = harness_new(1, NULL);
-    assert_int_equal(harness_raw(harness, api_versions_0, sizeof(api_versions_0) - 1, NULL, NULL), REQUEST_REPLY);
-    assert_int_equal(harness_raw(harness, metadata_13, sizeof(metadata_13) - 1, NULL, NULL), REQUEST_REPLY);
+    uint8_t *reply;
+    size_t len;
+    assert_int_equal(harness_raw(harness, api_versions_0, sizeof(api_versions_0) - 1, &reply, &len), REQUEST_REPLY);
+    free(reply);
+    assert_int_equal(harness_raw(harness, metadata_13, sizeof(metadata_13) - 1, &reply, &len), REQUEST_REPLY);
+    free(reply);
     harness_free(harness);
 }
 
 static void lines_about_bad_requests_are_escaped_and_limited(void **state)
 {
     (void)state;
-    static const char frame[] = "\0\x12\0\0\0\0\0\1\0\3\x1b[mx";
+    static const char frame[] = "\0\3\0\0\0\0\0\1\0\3\x1b[m";
     struct harness *harness = harness_new(1, NULL);
     for (int i = 0; i < 100; i++)
         assert_int_equal(harness_raw(harness, frame, sizeof(frame) - 1, NULL, NULL), REQUEST_CLOSE);
