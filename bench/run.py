@@ -147,6 +147,11 @@ class Run:
         if not self.options.no_kafka:
             yield Kafka(self, *kafka_overrides)
 
+    def dsync(self):
+        """The machine's own O_DSYNC write of 4 KiB."""
+        rows = [json.loads(line) for line in self.tool("limits", "--dir", self.dir, "--seconds", "1", "--json").splitlines()]
+        return next(row for row in rows if "4 KiB" in row["name"] and "p50_us" in row)
+
     def load(self, broker, topic, **options):
         arguments = ["--broker", broker, "--topic", topic, "--json", "--seconds", str(self.options.seconds)]
         for key, value in options.items():
@@ -201,8 +206,7 @@ def section_latency(run):
     run.topic(server.broker, "one", 1)
     run.load(server.broker, "one")
     for _ in range(3):
-        limit = [json.loads(line) for line in run.tool("limits", "--dir", run.dir, "--seconds", "1", "--json").splitlines()]
-        write = next(row for row in limit if "4 KiB" in row["name"] and "p50_us" in row)
+        write = run.dsync()
         ours = run.load(server.broker, "one")
         ratios50.append(ours["p50_ms"] * 1000 / write["p50_us"])
         ratios99.append(ours["p99_ms"] * 1000 / write["p99_us"])
@@ -253,8 +257,11 @@ GROUP_DELAY_MS = 1000
 
 
 def groups_offsets(run, server, groups):
-    """Commits of 64 clients, with one and with eight in flight each; flushes of the device meanwhile."""
+    """Commits of 64 clients, with one and with eight in flight each; flushes of the device meanwhile, and what the
+    device can do at that moment."""
     device = device_of(run.dir)
+    write = run.dsync()
+    run.record("groups", dsync_p50_us=write["p50_us"], dsync_p99_us=write["p99_us"])
     for outstanding in (1, 8):
         options = dict(connections=64, outstanding=outstanding, prefix=f"commit{outstanding}", seconds=run.options.seconds)
         groups("commit", **options)
@@ -293,6 +300,19 @@ def groups_members(run, server, groups):
                                         "longest_pause_of_moved_ms", "settled_ms")})
 
 
+def groups_restart(run, server, overrides):
+    """How long until the first group of all that answers again: what was committed is read back from its log."""
+    server.stop(keep=True)
+    again = Odradek(run, *overrides, data=server.data)
+    begun = time.monotonic()
+    run.tool("groups", "lag", "--broker", again.broker, "--topic", "groups", "--partitions", "100", "--groups", "10000",
+             "--prefix", "idle", "--rounds", "1")
+    run.record("groups", odradek_restart_ready_ms=again.start_ms,
+               odradek_restart_all_groups_read_ms=(time.monotonic() - begun) * 1000,
+               odradek_restart_rss_mb=rss_mb(again.pid))
+    return again
+
+
 def section_groups(run):
     """Consumer groups over plain connections: committing, being many, lag, joining, moving."""
     overrides = [f"group.initial.rebalance.delay.ms={GROUP_DELAY_MS}"]
@@ -308,6 +328,8 @@ def section_groups(run):
 
         for part in (groups_idle, groups_offsets, groups_members):
             part(run, server, groups)
+        if start is Odradek:
+            server = groups_restart(run, server, overrides)
         server.stop()
 
 
