@@ -31,7 +31,7 @@ enum config_type {
     CONFIG_LONG,
     CONFIG_DOUBLE,
     CONFIG_CHOICE, /* one of the row's choices; the member holds its index */
-    CONFIG_FLAGS,  /* any of the row's choices; the member holds a bit each */
+    CONFIG_FLAGS,  /* any of the row's choices; the member holds a bit each, and CONFIG_FLAGS_TURNED */
     CONFIG_STRING,
     CONFIG_LIST,
     CONFIG_CLASS,
@@ -68,6 +68,9 @@ struct config_row {
 #define CONFIG_C_LIST     const char *
 #define CONFIG_C_CLASS    const char *
 #define CONFIG_C_PASSWORD const char *
+
+/* Choices were named from last to first: tools compare the text that they set with the text that they get. */
+#define CONFIG_FLAGS_TURNED 0x80u
 
 enum topic_cleanup { TOPIC_CLEANUP_COMPACT = 1, TOPIC_CLEANUP_DELETE = 2 };
 enum group_protocols { GROUP_PROTOCOL_CLASSIC = 1, GROUP_PROTOCOL_CONSUMER = 2 };

@@ -147,7 +147,7 @@ static enum odk_err words_parse(const struct config_row *row, const char *text, 
 {
     struct odk_str rest = odk_str_from(text), item;
     uint8_t flags = 0;
-    int last = -1;
+    int first = -1, last = -1;
     char allowed[160];
     (void)snprintf(allowed, sizeof(allowed), "%s %s", row->type == CONFIG_CHOICE ? "one of" : "any of", row->choices);
     while (config_list_next(&rest, &item)) {
@@ -157,7 +157,9 @@ static enum odk_err words_parse(const struct config_row *row, const char *text, 
         if (last < 0)
             return refuse(row, text, ret_why, allowed);
         flags = (uint8_t)(flags | 1u << last);
+        first = first < 0 ? last : first;
     }
+    flags = (uint8_t)(flags | (first > last ? CONFIG_FLAGS_TURNED : 0));
     if (row->type == CONFIG_CHOICE && last < 0)
         return refuse(row, text, ret_why, allowed);
     *(uint8_t *)member(row, config) = row->type == CONFIG_CHOICE ? (uint8_t)last : flags;
@@ -245,10 +247,11 @@ static struct odk_str flags_print(const struct config_row *row, uint8_t flags, c
 {
     size_t len = 0;
     dst[0] = '\0';
-    for (int i = 0; i < 8; i++) {
-        if (!(flags & 1u << i))
+    for (int i = 0; i < 7; i++) {
+        int at = flags & CONFIG_FLAGS_TURNED ? 6 - i : i;
+        if (!(flags & 1u << at))
             continue;
-        struct odk_str choice = choice_at(row, i);
+        struct odk_str choice = choice_at(row, at);
         int more = snprintf(dst + len, CONFIG_TEXT_BYTES - len, "%s%.*s", len ? "," : "", ODK_STR_FMT(choice));
         ASSERT(more > 0);
         len += (size_t)more;

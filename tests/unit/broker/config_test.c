@@ -124,6 +124,30 @@ static void retention_prefers_ms_to_minutes_to_hours(void **state)
     broker_config_deinit(&broker);
 }
 
+static void lists_of_choices_are_shown_in_the_order_they_were_set(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *set, *shown;
+    } rows[] = { { "compact , delete", "compact,delete" },
+                 { "delete,compact", "delete,compact" },
+                 { "delete,delete", "delete" },
+                 { "", "" } };
+    struct broker_config broker;
+    broker_config_init(&broker);
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct topic_config topic;
+        struct config_why why;
+        char text[CONFIG_TEXT_BYTES];
+        topic_config_init(&topic, &broker);
+        assert_int_equal(topic_config_set(&topic, ODK_STR("cleanup.policy"), odk_str_from(rows[i].set), &why), ODK_OK);
+        struct odk_str shown = config_print(&topic_config_rows[TOPIC_CONFIG_cleanup_policy], &topic, text);
+        assert_true(odk_str_eq(shown, odk_str_from(rows[i].shown)));
+        topic_config_deinit(&topic);
+    }
+    broker_config_deinit(&broker);
+}
+
 static void topic_values_stand_over_the_brokers_and_can_be_taken_back(void **state)
 {
     (void)state;
@@ -416,6 +440,7 @@ int main(void)
         cmocka_unit_test(bad_values_are_refused_with_key_value_and_range),
         cmocka_unit_test(stronger_origins_win_in_any_order),
         cmocka_unit_test(retention_prefers_ms_to_minutes_to_hours),
+        cmocka_unit_test(lists_of_choices_are_shown_in_the_order_they_were_set),
         cmocka_unit_test(topic_values_stand_over_the_brokers_and_can_be_taken_back),
         cmocka_unit_test(changes_at_run_time_stand_over_the_start_in_two_layers),
         cmocka_unit_test(group_values_stay_inside_the_brokers_bounds),
