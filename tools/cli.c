@@ -54,6 +54,14 @@ struct cli_text cli_escaped(struct odk_str text)
     return escaped;
 }
 
+const char *cli_error_text(int16_t error, struct odk_str message, struct cli_text *scratch)
+{
+    if (message.len == 0)
+        return kafka_error_text(error);
+    *scratch = cli_escaped(message);
+    return scratch->text;
+}
+
 int cli_end(int code)
 {
     if (fflush(stdout) == 0 && !ferror(stdout))

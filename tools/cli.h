@@ -50,10 +50,18 @@ struct cli_text {
     char text[1100];
 };
 struct cli_text cli_escaped(struct odk_str text);
+/* Of several outcomes the gravest counts. */
+static inline int cli_worse(int a, int b)
+{
+    return a > b ? a : b;
+}
+/* What the broker says of an error, else what the protocol calls it. scratch lives as long as the result is used. */
+const char *cli_error_text(int16_t error, struct odk_str message, struct cli_text *scratch);
 /* True when output of data failed (a full disk, a closed pipe); flushes. */
 int cli_end(int code);
 
 int cmd_topic(int argc, char **argv);
+int cmd_config(int argc, char **argv);
 int cmd_produce(int argc, char **argv);
 int cmd_consume(int argc, char **argv);
 int cmd_group(int argc, char **argv);

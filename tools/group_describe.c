@@ -472,7 +472,7 @@ static int views_print(const struct describe *d, struct cluster *cluster, const 
         tables_print(d, cluster, views, count, out);
     for (size_t v = 0; v < count; v++)
         if (views[v].group->error != KAFKA_NONE)
-            worst = MAX(worst, complain(err, group_exit_code(views[v].group), group_why(views[v].group).text));
+            worst = cli_worse(worst, complain(err, group_exit_code(views[v].group), group_why(views[v].group).text));
     return worst;
 }
 

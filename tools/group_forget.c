@@ -65,8 +65,8 @@ static int results_print(const struct forget *forget)
         if (offset->error != KAFKA_NONE) {
             enum exit_code code =
                 offset->error == KAFKA_GROUP_SUBSCRIBED_TO_TOPIC ? EXIT_CODE_REFUSED : client_exit_code(offset->error);
-            worst = MAX(worst, cli_fail(code, "group %s, topic %s, partition %d: %s", id.text, topic.text,
-                                        offset->partition, group_error_text(offset->error)));
+            worst = cli_worse(worst, cli_fail(code, "group %s, topic %s, partition %d: %s", id.text, topic.text,
+                                              offset->partition, group_error_text(offset->error)));
         } else if (!forget->common.json) {
             (void)fprintf(stderr, "forgot offset %lld of group %s in topic %s, partition %d\n",
                           (long long)offset->offset, id.text, topic.text, offset->partition);

@@ -9,7 +9,8 @@ int main(int argc, char **argv)
     static const struct cli_verb verbs[] = {
         { "serve", "run the broker", serve_main },
         { "dev", "run a broker for development, with friendly defaults", dev_main },
-        { "topic", "create, list, describe and delete topics", cmd_topic },
+        { "topic", "create, list, describe, alter and delete topics", cmd_topic },
+        { "config", "list, describe and alter settings", cmd_config },
         { "produce", "send lines as records", cmd_produce },
         { "consume", "print records", cmd_consume },
         { "group", "list, describe, reset and delete consumer groups", cmd_group },

@@ -1,4 +1,4 @@
-/* odradek topic: create, list, describe, delete. */
+/* odradek topic: create, list, describe, delete; alter is in a file of its own. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +7,7 @@
 #include "client/json.h"
 #include "client/offsets.h"
 #include "client/table.h"
+#include "topic.h"
 
 #define CREATE_VERSION_MAX      7
 #define DELETE_VERSION_MAX      5 /* by name; later ones have another shape */
@@ -15,20 +16,6 @@
 #define RESOURCE_TOPIC          2
 #define SOURCE_TOPIC            1
 #define OPERATIONS_NOT_ASKED    INT32_MIN
-
-static const char *error_text(int16_t error_code, struct odk_str message, struct cli_text *scratch)
-{
-    if (message.len == 0)
-        return kafka_error_text(error_code);
-    *scratch = cli_escaped(message);
-    return scratch->text;
-}
-
-/* Of several topics the gravest outcome counts. */
-static int worse(int a, int b)
-{
-    return a > b ? a : b;
-}
 
 /* -- create ---------------------------------------------------------------------------------------------------------
  */
@@ -78,7 +65,7 @@ static int create_result(const struct create *create, const struct create_topics
     }
     if (topic->error_code != KAFKA_NONE && !existed)
         return cli_fail(client_exit_code(topic->error_code), "topic %s: %s", name.text,
-                        error_text(topic->error_code, topic->error_message, &why));
+                        cli_error_text(topic->error_code, topic->error_message, &why));
     if (!create->common.json)
         (void)fprintf(stderr,
                       existed           ? "topic %s exists\n"
@@ -116,7 +103,7 @@ static int create_send(const struct create *create, const struct args_spec *spec
     struct json json;
     json_init(&json, stdout);
     for (int32_t i = 0; i < response.topics_count; i++)
-        worst = worse(worst, create_result(create, &response.topics[i], &json));
+        worst = cli_worse(worst, create_result(create, &response.topics[i], &json));
     return worst;
 }
 
@@ -180,8 +167,8 @@ static int delete_send(const struct cli_common *common, struct client *client, c
             json_line(&json);
         }
         if (topic->error_code != KAFKA_NONE)
-            worst = worse(worst, cli_fail(client_exit_code(topic->error_code), "topic %s: %s", name.text,
-                                          error_text(topic->error_code, topic->error_message, &why)));
+            worst = cli_worse(worst, cli_fail(client_exit_code(topic->error_code), "topic %s: %s", name.text,
+                                              cli_error_text(topic->error_code, topic->error_message, &why)));
         else if (!common->json)
             (void)fprintf(stderr, "deleted topic %s\n", name.text);
     }
@@ -439,7 +426,7 @@ static int topic_describe(int argc, char **argv)
         const struct metadata_response_topic *topic = &metadata.topics[i];
         if (topic->error_code == KAFKA_NONE && shown++ > 0 && !common.json)
             (void)putchar('\n');
-        code = worse(code, describe_one(cluster, topic, common.json ? &json : NULL));
+        code = cli_worse(code, describe_one(cluster, topic, common.json ? &json : NULL));
     }
     cluster_close(cluster);
     return code;
@@ -451,6 +438,7 @@ int cmd_topic(int argc, char **argv)
         { "create", "create topics", topic_create },
         { "list", "list topics", topic_list },
         { "describe", "show partitions, offsets and settings", topic_describe },
+        { "alter", "more partitions, other settings", topic_alter },
         { "delete", "delete topics and their records", topic_delete },
     };
     return cli_dispatch(verbs, countof(verbs), "odradek topic", argc, argv);
