@@ -70,9 +70,10 @@ static bool features_fill(struct request *request, struct api_versions_response 
         if (rows[i].first > 0 || request->version >= 4)
             reply->supported_features[reply->supported_features_count++] =
                 (struct api_versions_response_supported_feature){ name, rows[i].first, rows[i].last };
-        if (rows[i].level > 0)
+        int16_t level = feature_level(&rows[i], request->broker->env.config);
+        if (level > 0)
             reply->finalized_features[reply->finalized_features_count++] =
-                (struct api_versions_response_finalized_feature){ name, rows[i].level, rows[i].level };
+                (struct api_versions_response_finalized_feature){ name, level, level };
     }
     return true;
 }

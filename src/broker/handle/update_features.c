@@ -13,9 +13,11 @@ enum upgrade { UPGRADE = 1, DOWNGRADE_SAFE = 2, DOWNGRADE_UNSAFE = 3 };
 #define MESSAGE_BYTES 384u
 
 /* NULL when the update asks for what is. */
-static const char *update_refusal(const struct update_features_request_feature_update *in)
+static const char *update_refusal(const struct broker_config *config,
+                                  const struct update_features_request_feature_update *in)
 {
     const struct feature *feature = feature_find(in->feature);
+    int16_t level = feature ? feature_level(feature, config) : 0;
     if (in->upgrade_type < UPGRADE || in->upgrade_type > DOWNGRADE_UNSAFE)
         return "The controller does not support the given upgrade type.";
     if (in->max_version_level < 0)
@@ -24,11 +26,11 @@ static const char *update_refusal(const struct update_features_request_feature_u
         return "This server does not support this feature.";
     if (in->max_version_level < feature->first || in->max_version_level > feature->last)
         return "This server does not know this level; kafka-features describe shows the range.";
-    if (in->max_version_level == feature->level)
+    if (in->max_version_level == level)
         return NULL;
-    if (in->max_version_level > feature->level && in->upgrade_type != UPGRADE)
+    if (in->max_version_level > level && in->upgrade_type != UPGRADE)
         return "Can't downgrade to a newer version.";
-    if (in->max_version_level < feature->level && in->upgrade_type == UPGRADE)
+    if (in->max_version_level < level && in->upgrade_type == UPGRADE)
         return "Can't downgrade the version of this feature without setting the upgrade type to either safe or unsafe "
                "downgrade.";
     return "This server runs at one level of each feature.";
@@ -55,7 +57,7 @@ static bool reply_fill(struct request *request, const struct update_features_req
                        struct update_features_response *reply)
 {
     for (int32_t i = 0; i < in->feature_updates_count; i++) {
-        const char *why = update_refusal(&in->feature_updates[i]);
+        const char *why = update_refusal(request->broker->env.config, &in->feature_updates[i]);
         if (why)
             return refuse(request, &in->feature_updates[i], why, reply);
     }

@@ -74,6 +74,12 @@ static void features_are_shown_as_each_version_can_read_them(void **state)
         assert_int_equal(got.finalized_features_epoch, version >= 3 ? 0 : -1);
     }
     harness_free(harness);
+    harness = harness_new(1, "group.coordinator.rebalance.protocols=classic\n"); /* the newer group protocol is off */
+    struct api_versions_response got = api_versions(harness, 4, &request);
+    assert_int_equal(got.supported_features_count, count);
+    assert_int_equal(got.finalized_features_count, count - 1);
+    assert_true(odk_str_eq(got.finalized_features[0].name, ODK_STR("metadata.version")));
+    harness_free(harness);
 }
 
 static void unknown_version_of_api_versions_gets_version_0_with_35(void **state)
