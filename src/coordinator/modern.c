@@ -41,30 +41,47 @@ void modern_tidy(struct group *group)
 
 /* -- start -------------------------------------------------------------------------------------------------------- */
 
-/* A log may end with what is left of a member after its tombstone. */
-static void drop_unknown(struct modern *modern)
+static bool owns_all(const struct modern_member *member, const struct tp_set *set)
 {
+    for (uint32_t i = 0; i < set->count; i++)
+        if (modern_owner(member->modern, set->at[i].topic, set->at[i].partition) != member)
+            return false;
+    return true;
+}
+
+/* A log that is not ours may leave something of a member that is gone, or let two own the same; there is no way on from
+ * there but to join again. True if anybody was dropped. */
+static bool drop_broken(struct modern *modern)
+{
+    bool any = false;
     struct modern_member *member, *next;
     HASH_ITER(by_id, modern->members, member, next)
-    if (!member->told)
+    {
+        if (member->told && owns_all(member, &member->assigned) && owns_all(member, &member->revoking))
+            continue;
         modern_drop_member(member);
+        any = true;
+    }
+    return any;
+}
+
+static void timers_begin(struct modern_member *member)
+{
+    struct groups *groups = modern_groups(member->modern);
+    modern_touch(member);
+    if (member->state == MODERN_UNREVOKED && !modern_member_is_classic(member))
+        timer_arm(groups->env.timers, &member->progress, groups_deadline(groups, member->told->rebalance_timeout_ms));
 }
 
 void modern_loaded(struct group *group)
 {
     struct modern *modern = group->modern;
-    struct groups *groups = group->groups;
-    drop_unknown(modern);
+    if (drop_broken(modern))
+        modern_bump(modern);
     modern_topics_loaded(modern);
     modern_retarget(modern);
-    struct modern_member *member, *next;
-    HASH_ITER(by_id, modern->members, member, next)
-    {
-        modern_touch(member);
-        if (member->state == MODERN_UNREVOKED && !modern_member_is_classic(member))
-            timer_arm(groups->env.timers, &member->progress,
-                      groups_deadline(groups, member->told->rebalance_timeout_ms));
-    }
+    for (struct modern_member *member = modern->members; member; member = member->by_id.next)
+        timers_begin(member);
     modern_tidy(group);
     groups_tidy(group);
 }

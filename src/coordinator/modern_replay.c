@@ -100,13 +100,19 @@ static bool current_of(const struct consumer_group_current_member_assignment_val
 
 /* Each reads a value and applies it; value NULL: a tombstone. False: not what the schema says. */
 
+/* There must be a next one. */
+static bool epoch_good(int32_t epoch)
+{
+    return epoch >= 0 && epoch < INT32_MAX;
+}
+
 static bool read_epoch(struct modern *modern, struct odk_str own, struct rd *value)
 {
     (void)own;
     struct consumer_group_metadata_value fields = { 0 };
     if (value && !consumer_group_metadata_value_decode(&fields, value, modern_scratch(modern), VALUE_VERSION))
         return false;
-    if (fields.epoch < 0 || fields.epoch == INT32_MAX) /* there must be a next one */
+    if (!epoch_good(fields.epoch))
         return false;
     modern_apply_epoch(modern, fields.epoch, fields.metadata_hash);
     return true;
@@ -142,6 +148,8 @@ static bool read_target_epoch(struct modern *modern, struct odk_str own, struct 
     struct consumer_group_target_assignment_metadata_value fields = { 0 };
     if (value &&
         !consumer_group_target_assignment_metadata_value_decode(&fields, value, modern_scratch(modern), VALUE_VERSION))
+        return false;
+    if (!epoch_good(fields.assignment_epoch))
         return false;
     modern_apply_target_epoch(modern, fields.assignment_epoch, fields.assignment_timestamp);
     return true;

@@ -59,10 +59,11 @@ static void disown(struct modern_member *member, struct tp_set *set)
         end = tp_run_end(set, begin);
         struct modern_topic *topic = topic_find(member->modern, set->at[begin].topic);
         for (uint32_t i = begin; topic && i < end; i++) {
-            struct modern_member **owner = &topic->owners[set->at[i].partition];
-            if (*owner != member)
+            /* In a damaged log somebody else may have taken it meanwhile, or the table have been made anew. */
+            uint32_t partition = (uint32_t)set->at[i].partition;
+            if (partition >= topic->capacity || topic->owners[partition] != member)
                 continue;
-            *owner = NULL;
+            topic->owners[partition] = NULL;
             topic->owned_count--;
         }
         if (topic && topic->owned_count == 0) {

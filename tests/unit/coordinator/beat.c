@@ -152,7 +152,8 @@ const char *describe_text(struct rig *rig, const char *group)
     else
         fprintf(to, "%.*s epoch=%d target=%d %.*s", ODK_STR_FMT(out->group_state), out->group_epoch,
                 out->assignment_epoch, ODK_STR_FMT(out->assignor_name));
-    qsort(out->members, (size_t)out->members_count, sizeof(*out->members), by_id);
+    if (out->members_count > 0)
+        qsort(out->members, (size_t)out->members_count, sizeof(*out->members), by_id);
     for (int32_t i = 0; i < out->members_count; i++)
         member_print(to, &out->members[i]);
     fclose(to);

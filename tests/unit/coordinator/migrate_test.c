@@ -12,6 +12,7 @@
 #include "coordinator/consumer_blob.h"
 #include "coordinator/group_records.h"
 #include "coordinator/groups_internal.h"
+#include "kit.h"
 
 static int setup(void **state)
 {
@@ -166,26 +167,12 @@ static int16_t sync_as(struct rig *rig, const char *member, const char *instance
 
 static int16_t heartbeat(struct rig *rig, const char *member, int32_t generation)
 {
-    struct heartbeat_request in = { .group_id = ODK_STR("g"),
-                                    .generation_id = generation,
-                                    .member_id = odk_str_from(member) };
-    struct rig_call *call = rig_call(rig, GROUP_CALL_HEARTBEAT, 3, &in);
-    int16_t error = call->out.heartbeat.error_code;
-    rig_call_free(call);
-    return error;
+    return kit_heartbeat(rig, "g", member, NULL, generation);
 }
 
 static int16_t leave(struct rig *rig, const char *member, const char *instance)
 {
-    struct leave_group_request_member row = { .member_id = odk_str_from(member) };
-    struct leave_group_request in = { .group_id = ODK_STR("g"), .members = &row, .members_count = 1 };
-    if (instance)
-        row.group_instance_id = odk_str_from(instance);
-    struct rig_call *call = rig_call(rig, GROUP_CALL_LEAVE, 4, &in);
-    assert_int_equal(call->out.leave.error_code, KAFKA_NONE);
-    int16_t error = call->out.leave.members[0].error_code;
-    rig_call_free(call);
-    return error;
+    return kit_leave(rig, "g", member, instance);
 }
 
 #define synced_is(rig_, member_, generation_, partitions_)                                                             \
@@ -432,10 +419,6 @@ static void commits_are_checked_by_protocol(void **state)
     struct rig *rig = *state;
     struct joined c = classic_group(rig, NULL);
     (void)JOIN(rig, "m", "t");
-    struct offset_commit_request_partition partition = { .partition_index = 0, .committed_offset = 5 };
-    struct offset_commit_request_topic topic = { .name = ODK_STR("t"),
-                                                 .partitions = &partition,
-                                                 .partitions_count = 1 };
     struct {
         const char *member;
         int32_t epoch;
@@ -451,15 +434,9 @@ static void commits_are_checked_by_protocol(void **state)
         { c.member, 2, 5, KAFKA_ILLEGAL_GENERATION },
     };
     for (size_t i = 0; i < countof(cases); i++) {
-        struct offset_commit_request in = { .group_id = ODK_STR("g"),
-                                            .generation_id_or_member_epoch = cases[i].epoch,
-                                            .member_id = odk_str_from(cases[i].member),
-                                            .topics = &topic,
-                                            .topics_count = 1 };
-        struct rig_call *call = rig_call(rig, GROUP_CALL_COMMIT, cases[i].version, &in);
-        if (call->out.commit.topics[0].partitions[0].error_code != cases[i].error)
-            fail_msg("case %zu: %d", i, call->out.commit.topics[0].partitions[0].error_code);
-        rig_call_free(call);
+        int16_t error = kit_commit(rig, cases[i].version, "g", cases[i].member, cases[i].epoch, "t", 0, 5);
+        if (error != cases[i].error)
+            fail_msg("case %zu: %d", i, error);
     }
 }
 

@@ -4,7 +4,9 @@
  */
 #include "beat.h"
 
+#include "base/limits.h"
 #include "coordinator/group_records.h"
+#include "kit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -544,6 +546,138 @@ static void topics_that_came_while_nobody_looked_are_matched_at_the_start(void *
     beat_is(BEAT(rig, .member = "a", .epoch = 1), 2, "ta:0 tb:0");
 }
 
+/* -- offsets ------------------------------------------------------------------------------------------------------ */
+
+static void commits_of_an_epoch_before_are_taken_for_what_was_owned_then(void **state)
+{
+    struct rig *rig = *state;
+    rig_topic(rig, "t", 2);
+    (void)JOIN(rig, "a", "t");
+    assert_int_equal(kit_commit(rig, 9, "g", "a", 1, "t", 1, 7), KAFKA_NONE);
+    (void)JOIN(rig, "b", "t");
+    (void)OWNS(rig, "a", 1, "t:0,1");
+    assert_int_equal(kit_commit(rig, 9, "g", "a", 1, "t", 1, 8), KAFKA_NONE); /* not given up yet */
+    (void)OWNS(rig, "a", 1, "t:0");
+    (void)BEAT(rig, .member = "b", .epoch = 2);
+    /* a is at 2 and may not know. */
+    assert_int_equal(kit_commit(rig, 9, "g", "a", 1, "t", 0, 9), KAFKA_NONE);
+    assert_int_equal(kit_commit(rig, 9, "g", "a", 1, "t", 1, 9), KAFKA_STALE_MEMBER_EPOCH);
+    assert_int_equal(kit_commit(rig, 9, "g", "a", 3, "t", 0, 9), KAFKA_STALE_MEMBER_EPOCH);
+    assert_int_equal(kit_commit(rig, 9, "g", "b", 1, "t", 1, 9), KAFKA_STALE_MEMBER_EPOCH); /* its own since 2 */
+    assert_int_equal(kit_commit(rig, 9, "g", "b", 2, "t", 1, 9), KAFKA_NONE);
+    assert_int_equal(kit_commit(rig, 9, "g", "", -1, "t", 0, 9), KAFKA_UNKNOWN_MEMBER_ID);
+    (void)LEAVE(rig, "a");
+    (void)LEAVE(rig, "b");
+    assert_int_equal(kit_commit(rig, 2, "g", "", -1, "t", 0, 3), KAFKA_NONE); /* administrators, of an empty group */
+    assert_int_equal(kit_fetch(rig, "g", "t", 0), 3);
+}
+
+static int16_t fetch_as(struct rig *rig, const char *member, int32_t epoch)
+{
+    struct offset_fetch_request_group in;
+    offset_fetch_request_group_init(&in);
+    in.group_id = ODK_STR("g");
+    in.member_id = member ? odk_str_from(member) : (struct odk_str){ 0 };
+    in.member_epoch = epoch;
+    in.topics_count = -1;
+    struct rig_call *call = rig_call(rig, GROUP_CALL_FETCH, 9, &in);
+    int16_t error = call->out.fetch.error_code;
+    rig_call_free(call);
+    return error;
+}
+
+static void offsets_are_read_by_members_of_today(void **state)
+{
+    struct rig *rig = *state;
+    rig_topic(rig, "t", 2);
+    (void)JOIN(rig, "a", "t");
+    assert_int_equal(fetch_as(rig, "a", 1), KAFKA_NONE);
+    assert_int_equal(fetch_as(rig, NULL, -1), KAFKA_NONE);
+    assert_int_equal(fetch_as(rig, "a", 2), KAFKA_STALE_MEMBER_EPOCH);
+    assert_int_equal(fetch_as(rig, "a", -1), KAFKA_STALE_MEMBER_EPOCH);
+    assert_int_equal(fetch_as(rig, "b", 1), KAFKA_UNKNOWN_MEMBER_ID);
+}
+
+static void offsets_of_subscribed_topics_do_not_expire(void **state)
+{
+    struct rig *rig = *state;
+    rig_topic(rig, "t", 1);
+    rig_topic(rig, "u", 1);
+    rig->config.offsets_retention_ms = 60000;
+    rig->config.retention_check_interval_ms = 10000;
+    rig_restart(rig);
+    (void)JOIN(rig, "a", "t");
+    assert_int_equal(kit_commit(rig, 9, "g", "a", 1, "t", 0, 7), KAFKA_NONE);
+    assert_int_equal(kit_commit(rig, 9, "g", "a", 1, "u", 0, 7), KAFKA_NONE);
+    for (int i = 0; i < 9; i++) {
+        rig_advance(rig, 10000);
+        (void)BEAT(rig, .member = "a", .epoch = 1);
+    }
+    assert_int_equal(kit_fetch(rig, "g", "t", 0), 7);
+    assert_int_equal(kit_fetch(rig, "g", "u", 0), -1);
+    (void)LEAVE(rig, "a");
+    rig_advance(rig, 80000);
+    assert_string_equal(describe_text(rig, "g"), "error 69"); /* nothing left of it */
+}
+
+/* -- bounds ------------------------------------------------------------------------------------------------------- */
+
+static void answers_that_do_not_fit_are_errors(void **state)
+{
+    struct rig *rig = *state;
+    rig_topic(rig, "t", 500);
+    (void)JOIN(rig, "a", "t");
+    struct odk_str id = ODK_STR("g");
+    for (size_t limit = 64; limit < 64 * 1024; limit *= 2) {
+        rig->arena_limit = limit;
+        struct consumer_group_heartbeat_request in;
+        consumer_group_heartbeat_request_init(&in);
+        in.group_id = id;
+        in.member_id = ODK_STR("a");
+        in.rebalance_timeout_ms = 1000;
+        in.subscribed_topic_names_count = 0;
+        in.topic_partitions_count = 0;
+        struct rig_call *call = rig_call(rig, GROUP_CALL_CONSUMER_HEARTBEAT, 1, &in);
+        assert_true(call->out.consumer_heartbeat.error_code == KAFKA_NONE ||
+                    call->out.consumer_heartbeat.error_code == KAFKA_UNKNOWN_SERVER_ERROR);
+        rig_call_free(call);
+        call = rig_call(rig, GROUP_CALL_CONSUMER_DESCRIBE, 1, &id);
+        assert_true(call->out.consumer_describe.error_code == KAFKA_NONE ||
+                    call->out.consumer_describe.error_code == KAFKA_UNKNOWN_SERVER_ERROR);
+        rig_call_free(call);
+        rig->arena_limit = 0;
+        (void)BEAT(rig, .member = "a", .epoch = 0, .names = "t", .owned = "", .timeout_ms = 1000);
+    }
+}
+
+static void what_members_say_is_bounded(void **state)
+{
+    struct rig *rig = *state;
+    static char names[GROUP_TOLD_BYTES_MAX + 4096], id[GROUP_TEXT_BYTES_MAX + 2];
+    memset(id, 'x', GROUP_TEXT_BYTES_MAX + 1);
+    beat_refused(JOIN(rig, id, "t"), KAFKA_INVALID_REQUEST);
+    id[GROUP_TEXT_BYTES_MAX] = '\0';
+    beat_is(JOIN(rig, id, "t"), 1, "");
+    size_t used = 0;
+    for (int i = 0; used < GROUP_TOLD_BYTES_MAX; i++)
+        used += (size_t)snprintf(names + used, sizeof(names) - used, "%stopic-%040d", i ? "," : "", i);
+    beat_refused(JOIN(rig, "b", names), KAFKA_INVALID_REQUEST);
+    names[GROUP_TOLD_BYTES_MAX - 60000] = '\0';
+    int taken = 0;
+    for (; taken < 100; taken++) {
+        char member[8];
+        snprintf(member, sizeof(member), "m%d", taken);
+        struct beat_out out = JOIN(rig, member, names);
+        if (out.error == KAFKA_GROUP_MAX_SIZE_REACHED)
+            break;
+        assert_int_equal(out.error, KAFKA_NONE);
+    }
+    assert_in_range(taken, 20, 64);
+    static char regex[GROUP_REGEX_BYTES_MAX + 2];
+    memset(regex, 'r', GROUP_REGEX_BYTES_MAX + 1);
+    beat_refused(REGEX(rig, "c", regex), KAFKA_INVALID_REQUEST);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -583,6 +717,11 @@ int main(void)
         T(a_regular_expression_that_nobody_uses_is_forgotten),
         T(names_and_a_regular_expression_add_up),
         T(topics_that_came_while_nobody_looked_are_matched_at_the_start),
+        T(commits_of_an_epoch_before_are_taken_for_what_was_owned_then),
+        T(offsets_are_read_by_members_of_today),
+        T(offsets_of_subscribed_topics_do_not_expire),
+        T(answers_that_do_not_fit_are_errors),
+        T(what_members_say_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
