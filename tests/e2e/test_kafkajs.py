@@ -4,7 +4,7 @@ import json
 import os
 
 from harness.case import case, check, equal
-from harness.clients import create_topic, read_all
+from harness.clients import create_topic, produce_all, producer, read_all
 from harness.raw import CREATE_PARTITIONS
 from harness.target import ROOT
 
@@ -16,7 +16,7 @@ def kafkajs(t, command, **arguments):
     if not os.path.isdir(MODULE):
         t.skip("kafkajs is not installed (tools/install-deps test)")
     request = {"bootstrap": t.bootstrap, "command": command, **arguments}
-    out, _, _ = t.run(["node", SCRIPT], stdin=json.dumps(request).encode())
+    out, _, _ = t.run(["node", SCRIPT], stdin=json.dumps(request).encode(), timeout_s=60)
     return json.loads(out)
 
 
@@ -110,3 +110,57 @@ def fetches_offsets(t):
     (ends,) = answer["ends"]
     equal((ends["low"], ends["high"], ends["offset"]), ("0", "50", "50"), "ends")
     equal([(o["partition"], o["offset"]) for o in answer["atTime"]], [(0, "10")], "offset at a time")
+
+
+# -- groups -----------------------------------------------------------------------------------------------------------
+
+
+def fill(t, partitions, first, last):
+    produce_all(producer(t.bootstrap), t.topic,
+                [{"value": b"%d" % i, "partition": i % partitions} for i in range(first, last)])
+
+
+def values(answer):
+    return sorted(int(message["value"]) for message in answer["read"])
+
+
+@case(timeout_s=90)
+def a_group_goes_on(t):
+    create_topic(t.bootstrap, t.topic, 3)
+    fill(t, 3, 0, 300)
+    first = kafkajs(t, "read", topic=t.topic, group=t.unique, count=300)
+    equal(values(first), list(range(300)), "first run")
+    fill(t, 3, 300, 360)
+    equal(values(kafkajs(t, "read", topic=t.topic, group=t.unique, count=60)), list(range(300, 360)), "second run")
+
+
+@case(timeout_s=90)
+def members_share(t):
+    create_topic(t.bootstrap, t.topic, 4)
+    fill(t, 4, 0, 200)
+    answer = kafkajs(t, "read", topic=t.topic, group=t.unique, count=200, members=2, settle=2)
+    equal(sorted(set(values(answer))), list(range(200)), "records")
+    equal(sorted(sum(answer["assigned"], [])), [0, 1, 2, 3], "partitions")
+    equal([len(partitions) for partitions in answer["assigned"]], [2, 2], "shares")
+
+
+@case(timeout_s=90)
+def administers_groups(t):
+    create_topic(t.bootstrap, t.topic, 2)
+    fill(t, 2, 0, 20)
+    kafkajs(t, "read", topic=t.topic, group=t.unique, count=20)
+    answer = kafkajs(t, "groups", topic=t.topic, group=t.unique)
+    equal([(g["groupId"], g["protocolType"]) for g in answer["listed"]], [(t.unique, "consumer")], "listed")
+    equal([(g["errorCode"], g["groupId"], g["state"], g["members"]) for g in answer["described"]],
+          [(0, t.unique, "Empty", [])], "described")
+
+    def offsets(name):
+        (topic,) = answer[name]
+        return sorted((p["partition"], p["offset"]) for p in topic["partitions"])
+
+    equal(offsets("offsets"), [(0, "10"), (1, "10")], "committed")
+    equal(offsets("moved"), [(0, "3"), (1, "10")], "set")
+    equal(offsets("reset"), [(0, "-2"), (1, "-2")], "reset")  # kafkajs stores its own mark for "the earliest"
+    equal([(r["groupId"], r["errorCode"]) for r in answer["deleted"]], [(t.unique, 0)], "deleted")
+    check("GROUP_ID_NOT_FOUND" in answer["deletedAgain"], f"deleted again: {answer['deletedAgain']}")
+    equal(answer["left"], [], "listed after the deletion")

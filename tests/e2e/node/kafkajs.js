@@ -1,5 +1,5 @@
-// kafkajs 2.2.4 as a producer and administrator. Reads one JSON command from standard input and prints one
-// JSON answer; test_kafkajs.py compares. Consumers of kafkajs need groups, so reading back is done elsewhere.
+// kafkajs 2.2.4 as a producer, consumer and administrator. Reads one JSON command from standard input and prints one
+// JSON answer; test_kafkajs.py compares.
 'use strict';
 const fs = require('fs');
 const path = require('path');
@@ -23,7 +23,69 @@ async function withClient(client, work) {
   }
 }
 
+// Members of one group in this process read until all of them together have count messages, then leave.
+async function readTogether({ topic, group, count, members = 1, settle = 1 }) {
+  const consumers = Array.from({ length: members }, () =>
+    kafka.consumer({ groupId: group, sessionTimeout: 10000, heartbeatInterval: 300, maxWaitTimeInMs: 100 }));
+  const read = consumers.map(() => []);
+  const assigned = consumers.map(() => []);
+  const joined = consumers.map((consumer, i) => new Promise((resolve) =>
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+      assigned[i] = payload.memberAssignment[topic] || [];
+      resolve();
+    })));
+  for (const consumer of consumers) {
+    await consumer.connect();
+    await consumer.subscribe({ topics: [topic], fromBeginning: true });
+  }
+  await new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`after 40 s: ${JSON.stringify([read, assigned])}`)), 40000);
+    const check = () => {
+      const total = read.reduce((sum, messages) => sum + messages.length, 0);
+      const settled = assigned.filter((partitions) => partitions.length > 0).length >= settle;
+      if (total >= count && settled) {
+        clearTimeout(timer);
+        resolve();
+      }
+    };
+    consumers.forEach((consumer, i) => {
+      consumer.on(consumer.events.GROUP_JOIN, check);
+      consumer.run({
+        eachMessage: async ({ partition, message }) => {
+          read[i].push({ partition, offset: message.offset, value: message.value.toString() });
+          check();
+        },
+      });
+    });
+  });
+  await Promise.all(joined);
+  for (const consumer of consumers)
+    await consumer.disconnect();
+  return { read: read.flat(), assigned };
+}
+
 const commands = {
+  read: readTogether,
+
+  groups: ({ topic, group }) =>
+    withClient(kafka.admin(), async (admin) => {
+      const said = (promise) => promise.then((value) => value, (error) => error.type || error.message);
+      const answer = {};
+      answer.listed = (await admin.listGroups()).groups.filter((one) => one.groupId === group);
+      answer.described = (await admin.describeGroups([group])).groups;
+      answer.offsets = await admin.fetchOffsets({ groupId: group, topics: [topic] });
+      await admin.setOffsets({ groupId: group, topic, partitions: [{ partition: 0, offset: '3' }] });
+      answer.moved = await admin.fetchOffsets({ groupId: group, topics: [topic] });
+      await admin.resetOffsets({ groupId: group, topic, earliest: true });
+      answer.reset = await admin.fetchOffsets({ groupId: group, topics: [topic] });
+      answer.deleted = await admin.deleteGroups([group]);
+      answer.deletedAgain = await said(admin.deleteGroups([group]).catch((error) => {
+        throw new Error(error.groups ? error.groups.map((one) => one.error.type).join() : error.message);
+      }));
+      answer.left = (await admin.listGroups()).groups.filter((one) => one.groupId === group);
+      return answer;
+    }),
+
   produce: ({ topic, messages, acks, gzip, idempotent }) =>
     withClient(kafka.producer({ idempotent, maxInFlightRequests: 1, allowAutoTopicCreation: false }), (producer) =>
       producer.send({ topic, messages, acks, compression: gzip ? CompressionTypes.GZIP : CompressionTypes.None })),
