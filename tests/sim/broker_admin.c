@@ -1,4 +1,7 @@
-/* The admin: topics come and go, all are listed, offsets are looked up. One request at a time. */
+/*
+ * The admin: topics come, grow and go, settings are altered and described, all topics are listed, offsets are looked up.
+ * One request at a time.
+ */
 #include "broker_fleet.h"
 
 #include <inttypes.h>
@@ -10,9 +13,26 @@
 
 enum { OFFSET_LATEST = -1, OFFSET_EARLIEST = -2, OFFSET_MAX_TIME = -3 };
 
+/* One of each kind of thing that has settings. The keys have no effect, whatever their value. */
+static const struct {
+    int8_t type, source; /* the protocol's numbers */
+    const char *name, *key;
+} targets[] = {
+    { 2, 1, "l-0", "flush.ms" },
+    { 2, 1, "l-1", "flush.ms" },
+    { 4, 3, "", "log.flush.interval.ms" },
+    { 32, 8, "group", "errors.deadletterqueue.topic.name" },
+};
+
 struct admin {
     struct actor actor;
+    struct model_setting settings[countof(targets)];
     /* of the request in the air */
+    uint32_t target;
+    uint64_t value;
+    struct model_topic *growing;
+    int32_t part_count;
+    int32_t asked_before;
     uint32_t short_name;
     struct model_topic *doomed;
     bool doomed_before;
@@ -205,6 +225,137 @@ static void looked_up(struct admin *admin, const struct list_offsets_response *r
         model_found_time(&fleet->model, admin->part, admin->wanted, part->offset, part->timestamp, admin->end_known);
 }
 
+/* -- CreatePartitions -----------------------------------------------------------------------------------------------
+ */
+
+/* Of topics that live for ever only, because a topic is named by its name here. */
+static void grow(struct admin *admin, uint64_t now_ns)
+{
+    struct fleet *fleet = admin->actor.fleet;
+    struct create_partitions_request request;
+    struct create_partitions_request_topic topic;
+    struct model_topic *known = fleet_live_topic(fleet, &admin->actor.rng, false);
+    if (known == NULL || known->short_lived)
+        return;
+    admin->growing = known;
+    admin->part_count = (int32_t)prng_between(&admin->actor.rng, 1, MODEL_PARTS_MAX);
+    admin->asked_before = known->asked_count;
+    model_topic_grow(&fleet->model, known, admin->part_count);
+    create_partitions_request_init(&request);
+    create_partitions_request_topic_init(&topic);
+    topic.name = odk_str_from(known->name);
+    topic.count = admin->part_count;
+    topic.assignments_count = -1;
+    request.topics = &topic;
+    request.topics_count = 1;
+    request.timeout_ms = 30000;
+    ask(admin, KEY_CREATE_PARTITIONS, 0, &request, now_ns);
+}
+
+static void grown(struct admin *admin, const struct create_partitions_response *reply)
+{
+    struct fleet *fleet = admin->actor.fleet;
+    struct model_topic *topic = admin->growing;
+    int16_t error = reply->results_count == 1 ? reply->results[0].error_code : -1;
+    if (error == 0) {
+        fleet->tally->grown++;
+        model_topic_grown(&fleet->model, topic, admin->part_count);
+    } else if (error == ERROR_UNKNOWN_TOPIC) {
+        (void)fleet_excuses_absence(fleet, topic, "CreatePartitions");
+    } else if (error == ERROR_PARTITIONS) { /* it has so many already: by what was acknowledged, or asked for */
+        if (admin->part_count > topic->part_count && admin->part_count > admin->asked_before)
+            violation_set(fleet->violation, "%s does not grow to %d", topic->name, admin->part_count);
+    } else if (error != ERROR_TIMED_OUT) {
+        (void)fleet_excuses(fleet, error, "CreatePartitions", topic);
+    }
+}
+
+/* -- settings -------------------------------------------------------------------------------------------------------
+ */
+
+/* A topic must have been seen before it can be altered. */
+static bool target_drawn(struct admin *admin)
+{
+    admin->target = (uint32_t)prng_below(&admin->actor.rng, countof(targets));
+    return targets[admin->target].type != 2 ||
+           model_topic_named(&admin->actor.fleet->model, targets[admin->target].name) != NULL;
+}
+
+static void alter(struct admin *admin, uint64_t now_ns)
+{
+    char text[24];
+    struct incremental_alter_configs_request request;
+    struct incremental_alter_configs_request_config config = { .value = { .data = text } };
+    struct incremental_alter_configs_request_resource resource = { .configs = &config, .configs_count = 1 };
+    if (!target_drawn(admin))
+        return;
+    admin->value = model_setting_next(&admin->settings[admin->target]);
+    config.name = odk_str_from(targets[admin->target].key);
+    config.value.len = (size_t)snprintf(text, sizeof(text), "%" PRIu64, admin->value);
+    resource.resource_type = targets[admin->target].type;
+    resource.resource_name = odk_str_from(targets[admin->target].name);
+    incremental_alter_configs_request_init(&request);
+    request.resources = &resource;
+    request.resources_count = 1;
+    ask(admin, KEY_ALTER_CONFIGS, 0, &request, now_ns);
+}
+
+static void altered(struct admin *admin, const struct incremental_alter_configs_response *reply)
+{
+    struct fleet *fleet = admin->actor.fleet;
+    struct model_setting *setting = &admin->settings[admin->target];
+    int16_t error = reply->responses_count == 1 ? reply->responses[0].error_code : -1;
+    if (error == 0) {
+        fleet->tally->altered++;
+        model_setting_acked(&fleet->model, setting, admin->value);
+    } else if (error == ERROR_UNKNOWN_TOPIC) {
+        model_setting_refused(setting, admin->value);
+        (void)fleet_excuses_absence(fleet, model_topic_named(&fleet->model, setting->name), "AlterConfigs");
+    } else {
+        (void)fleet_excuses(fleet, error, "AlterConfigs", NULL);
+    }
+}
+
+static void describe(struct admin *admin, uint64_t now_ns)
+{
+    struct odk_str key;
+    struct describe_configs_request request;
+    struct describe_configs_request_resource resource = { .configuration_keys = &key, .configuration_keys_count = 1 };
+    if (!target_drawn(admin))
+        return;
+    key = odk_str_from(targets[admin->target].key);
+    resource.resource_type = targets[admin->target].type;
+    resource.resource_name = odk_str_from(targets[admin->target].name);
+    describe_configs_request_init(&request);
+    request.resources = &resource;
+    request.resources_count = 1;
+    ask(admin, KEY_DESCRIBE_CONFIGS, 1, &request, now_ns);
+}
+
+static void described(struct admin *admin, const struct describe_configs_response *reply)
+{
+    struct fleet *fleet = admin->actor.fleet;
+    const struct model_setting *setting = &admin->settings[admin->target];
+    int16_t error = reply->results_count == 1 ? reply->results[0].error_code : -1;
+    uint64_t value = 0;
+    if (error == ERROR_UNKNOWN_TOPIC) {
+        (void)fleet_excuses_absence(fleet, model_topic_named(&fleet->model, setting->name), "DescribeConfigs");
+        return;
+    }
+    if (error != 0) {
+        (void)fleet_excuses(fleet, error, "DescribeConfigs", NULL);
+        return;
+    }
+    if (reply->results[0].configs_count == 1 &&
+        reply->results[0].configs[0].config_source == targets[admin->target].source) {
+        struct odk_str text = reply->results[0].configs[0].value;
+        for (size_t i = 0; i < text.len; i++)
+            value = value * 10 + (uint64_t)(text.data[i] - '0');
+    }
+    fleet->tally->settings_seen++;
+    model_setting_seen(&fleet->model, setting, value);
+}
+
 /* -- the actor ------------------------------------------------------------------------------------------------------
  */
 
@@ -218,6 +369,12 @@ static void admin_answered(void *owner, const struct kcall *call, const void *bo
         deleted(admin, body);
     else if (call->key == KEY_LIST_OFFSETS)
         looked_up(admin, body);
+    else if (call->key == KEY_CREATE_PARTITIONS)
+        grown(admin, body);
+    else if (call->key == KEY_ALTER_CONFIGS)
+        altered(admin, body);
+    else if (call->key == KEY_DESCRIBE_CONFIGS)
+        described(admin, body);
     else
         metadata_answered(&admin->actor, call, body);
 }
@@ -244,6 +401,12 @@ static void admin_step(struct actor *actor, uint64_t now_ns)
         create(admin, now_ns);
     else if (dice < 52)
         delete (admin, now_ns);
+    else if (dice < 55)
+        grow(admin, now_ns);
+    else if (dice < 65)
+        alter(admin, now_ns);
+    else if (dice < 75)
+        describe(admin, now_ns);
     else
         look_up(admin, now_ns);
 }
@@ -257,6 +420,8 @@ static bool admin_busy(struct actor *actor)
 static void admin_free(struct actor *actor)
 {
     actor_deinit(actor);
+    for (uint32_t i = 0; i < countof(targets); i++)
+        free(admin_of(actor)->settings[i].open);
     free(admin_of(actor));
 }
 
@@ -268,5 +433,7 @@ struct actor *admin_new(struct fleet *fleet)
 {
     struct admin *admin = xcalloc(1, sizeof(*admin));
     actor_init(&admin->actor, fleet, &admin_kind);
+    for (uint32_t i = 0; i < countof(targets); i++)
+        admin->settings[i].name = targets[i].name;
     return &admin->actor;
 }

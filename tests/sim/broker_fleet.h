@@ -4,7 +4,7 @@
  *
  *   broker_fleet.c     the actors' common part, answers of Metadata
  *   broker_producer.c  batches, retries, idempotence         broker_consumer.c  fetches, sessions, reading back
- *   broker_admin.c     topics come and go, ListOffsets
+ *   broker_admin.c     topics come, grow and go, settings change, ListOffsets
  */
 #pragma once
 #include "base/prng.h"
@@ -24,6 +24,9 @@ enum fleet_key {
     KEY_CREATE_TOPICS = 19,
     KEY_DELETE_TOPICS = 20,
     KEY_INIT_PRODUCER_ID = 22,
+    KEY_DESCRIBE_CONFIGS = 32,
+    KEY_CREATE_PARTITIONS = 37,
+    KEY_ALTER_CONFIGS = 44, /* the incremental ones */
 };
 
 enum fleet_error {
@@ -33,6 +36,7 @@ enum fleet_error {
     ERROR_TIMED_OUT = 7,
     ERROR_LOADING = 14,
     ERROR_TOPIC_EXISTS = 36,
+    ERROR_PARTITIONS = 37,
     ERROR_SEQUENCE = 45,
     ERROR_STORAGE = 56,
     ERROR_NO_SESSION = 70,
@@ -42,6 +46,7 @@ enum fleet_error {
 /* What all seeds together reached. */
 struct fleet_tally {
     uint64_t batches, acked, retried, refused, fetches, read_batches, lookups, created, deleted, connections, verified;
+    uint64_t grown, altered, settings_seen;
 };
 
 struct actor;

@@ -82,7 +82,7 @@ static struct model_topic *topic_add(struct model *model, struct odk_str name, s
     topic->short_lived = name.data[0] == 's';
     topic->live_moment = ++model->moment;
     topic->part_count = part_count;
-    for (int32_t i = 0; i < part_count; i++)
+    for (int32_t i = 0; i < MODEL_PARTS_MAX; i++)
         topic->parts[i] = (struct model_part){ .topic = topic, .index = i };
     model->topics = xrealloc(model->topics, (model->topic_count + 1) * sizeof(struct model_topic *));
     model->topics[model->topic_count++] = topic;
@@ -110,7 +110,10 @@ struct model_topic *model_topic_seen(struct model *model, struct odk_str name, s
     }
     if (topic->state == TOPIC_GONE && topic->gone_moment < sent)
         violation_set(model->violation, "topic %s is back after its deletion was acknowledged", topic->name);
-    if (!odk_str_eq(odk_str_from(topic->name), name) || topic->part_count != part_count)
+    if (part_count > topic->part_count && part_count <= topic->asked_count)
+        model_topic_grown(model, topic, part_count);
+    bool older = part_count < topic->part_count && sent < topic->grown_moment; /* asked before it was known to grow */
+    if (!odk_str_eq(odk_str_from(topic->name), name) || (topic->part_count != part_count && !older))
         violation_set(model->violation, "topic %s had %d partitions, now %.*s has %d", topic->name, topic->part_count,
                       ODK_STR_FMT(name), part_count);
     return model->violation->found ? NULL : topic;
@@ -141,6 +144,52 @@ void model_topic_gone(struct model *model, struct model_topic *topic)
         return;
     topic->state = TOPIC_GONE;
     topic->gone_moment = ++model->moment;
+}
+
+void model_topic_grow(struct model *model, struct model_topic *topic, int32_t part_count)
+{
+    model->moment++;
+    topic->asked_count = MAX(topic->asked_count, part_count);
+}
+
+void model_topic_grown(struct model *model, struct model_topic *topic, int32_t part_count)
+{
+    fold(model, 0x960 + (uint64_t)part_count);
+    if (part_count <= topic->part_count)
+        return;
+    topic->part_count = part_count;
+    topic->grown_moment = ++model->moment;
+}
+
+/* -- settings ----------------------------------------------------------------------------------------------------- */
+
+uint64_t model_setting_next(struct model_setting *setting)
+{
+    setting->last++;
+    setting->open = xrealloc(setting->open, (setting->last + 1) * sizeof(*setting->open));
+    setting->open[0] = false;
+    setting->open[setting->last] = true;
+    return setting->last;
+}
+
+void model_setting_acked(struct model *model, struct model_setting *setting, uint64_t value)
+{
+    fold(model, value);
+    setting->acked = value;
+    setting->open[value] = false;
+}
+
+void model_setting_refused(struct model_setting *setting, uint64_t value)
+{
+    setting->open[value] = false;
+}
+
+void model_setting_seen(struct model *model, const struct model_setting *setting, uint64_t value)
+{
+    fold(model, value);
+    if (value != setting->acked && (value > setting->last || !setting->open[value]))
+        violation_set(model->violation, "setting of %s is %llu, was acknowledged as %llu", setting->name,
+                      (unsigned long long)value, (unsigned long long)setting->acked);
 }
 
 /* -- batches ------------------------------------------------------------------------------------------------------ */

@@ -9,7 +9,9 @@
  * A stream is what one idempotent producer sends to one partition under one producer id, or what a plain producer sends
  * to it over one connection without retries. Of an idempotent stream nothing is missing in between. (B6) a topic that
  * was acknowledged, or seen, is there with its id and partitions until its deletion is asked for; one whose deletion
- * was acknowledged is never seen again.
+ * was acknowledged is never seen again. (B7) a topic has as many partitions as it was acknowledged, or seen, to have
+ * grown to, or more if more were asked for. (B8) a setting has the value that was acknowledged last, or one of a request
+ * whose answer was lost.
  *
  * Answers may overtake each other on different connections, so a claim about the present is held only against what was
  * known when its request was sent: moments are counted (model->moment).
@@ -80,7 +82,17 @@ struct model_topic {
     uint64_t live_moment;
     uint64_t gone_moment;
     int32_t part_count;
+    int32_t asked_count;   /* the most partitions that were ever asked for */
+    uint64_t grown_moment; /* of the newest growth */
     struct model_part parts[MODEL_PARTS_MAX];
+};
+
+/* Values of one setting: numbers that rise with every request; 0: it is not set. */
+struct model_setting {
+    const char *name; /* in messages */
+    uint64_t last;    /* the newest that was asked for */
+    uint64_t acked;
+    bool *open; /* by value: may come true at any time */
 };
 
 struct model {
@@ -111,6 +123,20 @@ void model_topics_all(struct model *model, uint64_t sent, bool (*seen)(void *con
                       void *context);
 void model_topic_doom(struct model *model, struct model_topic *topic);
 void model_topic_gone(struct model *model, struct model_topic *topic);
+/* More partitions are asked for. */
+void model_topic_grow(struct model *model, struct model_topic *topic, int32_t part_count);
+/* They were acknowledged. */
+void model_topic_grown(struct model *model, struct model_topic *topic, int32_t part_count);
+
+/* -- settings ----------------------------------------------------------------------------------------------------- */
+
+/* The value of the next request. It is open until its answer says more. */
+uint64_t model_setting_next(struct model_setting *setting);
+void model_setting_acked(struct model *model, struct model_setting *setting, uint64_t value);
+/* It was refused: it never comes true. */
+void model_setting_refused(struct model_setting *setting, uint64_t value);
+/* It was seen. */
+void model_setting_seen(struct model *model, const struct model_setting *setting, uint64_t value);
 
 /* -- batches ------------------------------------------------------------------------------------------------------ */
 

@@ -147,9 +147,9 @@ static void print_tally(const struct board *board)
                  t->redone_bytes, t->ops, board->hash);
     (void)printf("%" PRIu64 " batches: %" PRIu64 " acknowledged, %" PRIu64 " sent again, %" PRIu64 " refused; %" PRIu64
                  " fetches (%" PRIu64 " with batches), %" PRIu64 " lookups, %" PRIu64 " topics created, %" PRIu64
-                 " deleted, %" PRIu64 " connections, %" PRIu64 " logs read back\n",
+                 " deleted, %" PRIu64 " grown, %" PRIu64 " settings altered, %" PRIu64 " seen, %" PRIu64 " connections, %" PRIu64 " logs read back\n",
                  f->batches, f->acked, f->retried, f->refused, f->fetches, f->read_batches, f->lookups, f->created,
-                 f->deleted, f->connections, f->verified);
+                 f->deleted, f->grown, f->altered, f->settings_seen, f->connections, f->verified);
 }
 
 static bool parse_seeds(struct settings *settings, const char *text)

@@ -38,6 +38,11 @@ static void part_on_trimmed(void *context, enum odk_err err)
     part_end(&part->part);
 }
 
+static bool is_deletable(uint8_t cleanup_policy)
+{
+    return (cleanup_policy & TOPIC_CLEANUP_DELETE) || !(cleanup_policy & TOPIC_CLEANUP_COMPACT);
+}
+
 static void part_look(struct part *base, struct partition *partition, struct broker *at)
 {
     struct delete_part *part = container_of(base, struct delete_part, part);
@@ -50,7 +55,7 @@ static void part_look(struct part *base, struct partition *partition, struct bro
     int64_t offset = part->offset == UP_TO_THE_END ? end : part->offset;
     if (start < 0 || end < 0) {
         refuse(part, KAFKA_KAFKA_STORAGE_ERROR);
-    } else if (partition->topic->config.cleanup_policy == TOPIC_CLEANUP_COMPACT) {
+    } else if (!is_deletable(partition->topic->config.cleanup_policy)) {
         refuse(part, KAFKA_POLICY_VIOLATION);
     } else if (offset < 0 || offset > end) {
         refuse(part, KAFKA_OFFSET_OUT_OF_RANGE);
