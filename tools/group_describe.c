@@ -432,9 +432,9 @@ static void view_json(const struct describe *d, struct cluster *cluster, const s
     json_object(json, NULL);
     json_str(json, "group", group->id);
     json_text(json, "error", group->error ? kafka_error_name(group->error) : NULL);
+    json_str(json, "type", group->type_name);
     if (group->error == KAFKA_NONE) {
         coordinator_print(cluster, group, coordinator, sizeof(coordinator));
-        json_str(json, "type", group->type_name);
         json_str(json, "protocol_type", group->protocol_type);
         json_str(json, "state", group->state);
         json_str(json, "assignor", group->assignor);
@@ -507,7 +507,8 @@ static int describe_start(struct describe *d, const struct args_spec *spec)
     if (!d->every)
         return describe_print(d, stdout, stderr);
     int code = watch_parse(spec, d->every, &every_ms);
-    return code == ARGS_GO_ON ? watch_run(every_ms, describe_print, d) : code;
+    enum watch_style style = d->common.json ? WATCH_APPEND : WATCH_REDRAW;
+    return code == ARGS_GO_ON ? watch_run(style, every_ms, describe_print, d) : code;
 }
 
 int group_describe(int argc, char **argv)

@@ -187,6 +187,18 @@ static void current_fill(struct reset *reset)
     }
 }
 
+static int partition_unknown(const struct reset *reset, const struct plan_row *row)
+{
+    struct cli_text topic = cli_escaped(row->topic);
+    if (row->current < 0)
+        return cli_fail(EXIT_CODE_NOT_FOUND, "topic %s has no partition %d; try: odradek topic list", topic.text,
+                        row->partition);
+    return cli_fail(EXIT_CODE_NOT_FOUND,
+                    "topic %s has no partition %d; to forget what is committed there: "
+                    "odradek group delete-offsets %s --topic %s:%d",
+                    topic.text, row->partition, cli_escaped(reset->group->id).text, topic.text, row->partition);
+}
+
 /* What the logs say, into one member of each row. */
 static int log_fill(struct reset *reset, int64_t which, size_t member)
 {
@@ -198,11 +210,7 @@ static int log_fill(struct reset *reset, int64_t which, size_t member)
         return failed(reset, code);
     for (size_t i = 0; i < reset->row_count; i++) {
         if (list[i].error == KAFKA_UNKNOWN_TOPIC_OR_PARTITION)
-            return cli_fail(EXIT_CODE_NOT_FOUND,
-                            "topic %s has no partition %d; to forget what is committed there: "
-                            "odradek group delete-offsets %s --topic %s:%d",
-                            cli_escaped(list[i].topic).text, list[i].partition, cli_escaped(reset->group->id).text,
-                            cli_escaped(list[i].topic).text, list[i].partition);
+            return partition_unknown(reset, &reset->rows[i]);
         if (list[i].error != KAFKA_NONE)
             return cli_fail(client_exit_code(list[i].error), "topic %s, partition %d: %s",
                             cli_escaped(list[i].topic).text, list[i].partition, kafka_error_text(list[i].error));

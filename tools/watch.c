@@ -93,10 +93,10 @@ static void frame_show(struct screen *screen, const struct frame *frame, bool te
     stop_signals_mask(SIG_UNBLOCK);
 }
 
-int watch_run(int64_t every_ms, watch_print *print, void *context)
+int watch_run(enum watch_style style, int64_t every_ms, watch_print *print, void *context)
 {
     struct screen screen = { 0 };
-    bool terminal = isatty(STDOUT_FILENO) == 1;
+    bool terminal = style == WATCH_REDRAW && isatty(STDOUT_FILENO) == 1;
     stop_signals_take();
     for (bool first = true;; first = false) {
         struct frame frame = frame_make(print, context, terminal);

@@ -15,4 +15,8 @@ int watch_parse(const struct args_spec *spec, const char *text, int64_t *ret_ms)
  * print  writes data to out and complaints to err, which may be the same
  */
 typedef int watch_print(void *context, FILE *out, FILE *err);
-int watch_run(int64_t every_ms, watch_print *print, void *context);
+enum watch_style {
+    WATCH_REDRAW, /* in place, on a terminal */
+    WATCH_APPEND, /* for programs: one after the other, wherever it goes */
+};
+int watch_run(enum watch_style style, int64_t every_ms, watch_print *print, void *context);

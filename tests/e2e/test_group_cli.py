@@ -51,7 +51,7 @@ def filled_topic(t, partitions=2, records=20, topic=None):
     """records in each partition, one in ten milliseconds, each its own batch."""
     topic = create_topic(t.bootstrap, topic or t.topic, partitions)
     for partition in range(partitions):
-        produce_all(producer(t.bootstrap, batch_num_messages=1, linger_ms=0), topic,
+        produce_all(producer(t.bootstrap, batch_num_messages=1, linger_ms=0, enable_idempotence=True), topic,
                     [{"value": b"%d-%d" % (partition, i), "partition": partition, "timestamp": BASE_MS + 10 * i}
                      for i in range(records)])
     return topic
@@ -164,7 +164,7 @@ def unknown_groups_are_said_to_be_unknown(t):
     check(f"group nobody-{t.unique}: there is no such group" in err, err)
     check(f"{t.unique}: Empty" in out, "the group that is there was not shown")
     answers = as_json(t, "group", "describe", "nobody-" + t.unique, expect=NOT_FOUND)
-    equal(answers, [{"group": "nobody-" + t.unique, "error": "GROUP_ID_NOT_FOUND"}], "as JSON")
+    equal(answers, [{"group": "nobody-" + t.unique, "error": "GROUP_ID_NOT_FOUND", "type": None}], "as JSON")
 
 
 @case(timeout_s=60)
@@ -440,10 +440,11 @@ def members_that_keep_getting_in_between_win(t):
 class JavaConsumer:
     """Kafka's console consumer as a member of the newer protocol; its lines as they come."""
 
-    def __init__(self, t, topic, group):
+    def __init__(self, t, topic, group, *properties):
         command = java_command("org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", t.bootstrap,
                                "--topic", topic, "--group", group, "--command-property", "group.protocol=consumer",
-                               "--command-property", "auto.commit.interval.ms=300", "--from-beginning")
+                               "--command-property", "auto.commit.interval.ms=300", "--from-beginning",
+                               *[word for p in properties for word in ("--command-property", p)])
         self.errors = open(t.path("consumer.err"), "w+")
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.errors,
                                         text=True)
@@ -461,12 +462,11 @@ class JavaConsumer:
         self.errors.close()
 
 
-@case(timeout_s=120, needs=["jvm"])
-def reset_of_a_live_group_of_the_newer_protocol_848(t):
+def reset_848(t, instance, *properties):
     need_groups(t)
     t.need_api(CONSUMER_GROUP_DESCRIBE, "ConsumerGroupDescribe")
     topic = filled_topic(t, 2)
-    member = JavaConsumer(t, topic, t.unique)
+    member = JavaConsumer(t, topic, t.unique, *properties)
     try:
         until("everything is read and committed", lambda: len(member.lines) == 40 and
               [p[2] for p in positions(t, t.unique).values()] == [0, 0], 60)
@@ -474,6 +474,7 @@ def reset_of_a_live_group_of_the_newer_protocol_848(t):
         equal((got["type"], got["state"], got["assignor"], len(got["members"])),
               ("consumer", "Stable", "uniform", 1), "group")
         check(got["epoch"] > 0 and got["assignment_epoch"] == got["epoch"], f"epochs {got}")
+        equal(got["members"][0]["instance"], instance, "instance")
         equal((got["members"][0]["epoch"], len(got["members"][0]["assignment"]),
                len(got["members"][0]["target_assignment"])), (got["epoch"], 2, 2), "member")
         odradek(t, "group", "reset", t.unique, "--topic", topic, "--to-offset", "15", "--execute", expect=REFUSED)
@@ -483,6 +484,16 @@ def reset_of_a_live_group_of_the_newer_protocol_848(t):
         until("the member is back", lambda: describe(t, t.unique)["state"] == "Stable", 30)
     finally:
         member.end()
+
+
+@case(timeout_s=120, needs=["jvm"])
+def reset_of_a_live_group_of_the_newer_protocol_848(t):
+    reset_848(t, None)
+
+
+@case(timeout_s=120, needs=["jvm"])
+def reset_of_a_live_group_with_a_static_member_848(t):
+    reset_848(t, t.unique + "-i", f"group.instance.id={t.unique}-i")
 
 
 # -- delete -----------------------------------------------------------------------------------------------------------
