@@ -127,16 +127,52 @@ static void delete_groups_home(struct group_trip *trip)
     request_reply(request, delete_groups_response_encode(&own->out, request_reply_begin(request), request->version));
 }
 
+/* Names that were met, as their place + 1, in an open hash table; 0 is free. */
+struct names_seen {
+    const struct odk_str *names;
+    uint32_t *slots;
+    uint32_t mask;
+};
+
+static bool names_seen_init(struct names_seen *seen, struct arena *arena, const struct odk_str *names, uint32_t count)
+{
+    uint32_t slots = 4;
+    while (slots < 2 * count)
+        slots *= 2;
+    *seen = (struct names_seen){ .names = names, .slots = arena_new(arena, uint32_t, slots), .mask = slots - 1 };
+    return seen->slots != NULL;
+}
+
+/* Remembers the name at place; false when there was one like it. */
+static bool names_seen_add(struct names_seen *seen, uint32_t place)
+{
+    struct odk_str name = seen->names[place];
+    uint32_t hash = 0x811C9DC5u; /* FNV-1a */
+    for (size_t i = 0; i < name.len; i++)
+        hash = (hash ^ (uint8_t)name.data[i]) * 0x01000193u;
+    uint32_t slot = hash & seen->mask;
+    for (; seen->slots[slot] != 0; slot = (slot + 1) & seen->mask) {
+        if (odk_str_eq(seen->names[seen->slots[slot] - 1], name))
+            return false;
+    }
+    seen->slots[slot] = place + 1;
+    return true;
+}
+
+/* A group that is named twice has one result, as with Kafka. */
 static bool delete_groups_plan(struct delete_groups *own, struct request *request)
 {
     int32_t count = own->in.groups_names_count;
+    struct names_seen seen;
     own->out.results = arena_new(&request->arena, struct delete_groups_response_group, (size_t)count);
-    own->out.results_count = count;
-    bool fits = own->out.results && group_trip_init(&own->trip, request, delete_groups_home);
+    bool fits = own->out.results && group_trip_init(&own->trip, request, delete_groups_home) &&
+                names_seen_init(&seen, &request->arena, own->in.groups_names, (uint32_t)count);
     for (int32_t i = 0; fits && i < count; i++) {
-        delete_groups_response_group_init(&own->out.results[i]);
-        fits = group_trip_add(&own->trip, GROUP_CALL_DELETE, own->in.groups_names[i], &own->in.groups_names[i],
-                              &own->out.results[i]);
+        if (!names_seen_add(&seen, (uint32_t)i))
+            continue;
+        struct delete_groups_response_group *result = &own->out.results[own->out.results_count++];
+        delete_groups_response_group_init(result);
+        fits = group_trip_add(&own->trip, GROUP_CALL_DELETE, own->in.groups_names[i], &own->in.groups_names[i], result);
     }
     return fits;
 }
