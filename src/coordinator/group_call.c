@@ -94,29 +94,30 @@ static void refuse_leave(struct group_call *call, int16_t error)
     }
 }
 
+static bool commit_topic_begin(struct group_call *call, const struct offset_commit_request_topic *asked,
+                               struct offset_commit_response_topic *topic)
+{
+    size_t count = (size_t)asked->partitions_count;
+    topic->name = asked->name;
+    topic->topic_id = asked->topic_id;
+    topic->partitions = arena_new(call->arena, struct offset_commit_response_partition, count);
+    topic->partitions_count = asked->partitions_count;
+    for (size_t i = 0; topic->partitions && i < count; i++)
+        topic->partitions[i].partition_index = asked->partitions[i].partition_index;
+    return topic->partitions != NULL;
+}
+
 bool call_commit_begin(struct group_call *call)
 {
     const struct offset_commit_request *in = call->in;
     struct offset_commit_response *out = call->out;
     offset_commit_response_init(out);
     out->topics = arena_new(call->arena, struct offset_commit_response_topic, (size_t)in->topics_count);
-    call->unanswerable = out->topics == NULL;
-    out->topics_count = in->topics_count;
-    for (int32_t i = 0; i < in->topics_count && !call->unanswerable; i++) {
-        const struct offset_commit_request_topic *asked = &in->topics[i];
-        struct offset_commit_response_topic *topic = &out->topics[i];
-        size_t count = (size_t)asked->partitions_count;
-        topic->name = asked->name;
-        topic->topic_id = asked->topic_id;
-        topic->partitions = arena_new(call->arena, struct offset_commit_response_partition, count);
-        topic->partitions_count = asked->partitions_count;
-        call->unanswerable = topic->partitions == NULL;
-        for (size_t j = 0; j < count && !call->unanswerable; j++)
-            topic->partitions[j].partition_index = asked->partitions[j].partition_index;
-    }
-    if (call->unanswerable)
-        offset_commit_response_init(out);
-    return !call->unanswerable;
+    out->topics_count = out->topics ? in->topics_count : -1;
+    for (int32_t i = 0; i < out->topics_count; i++)
+        if (!commit_topic_begin(call, &in->topics[i], &out->topics[i]))
+            out->topics_count = -1;
+    return out->topics_count >= 0;
 }
 
 void call_commit_error(struct group_call *call, enum kafka_error error)

@@ -54,17 +54,21 @@ enum group_call_kind {
     GROUP_CALL_KIND_COUNT,
 };
 
-/* One question on its way. The host embeds it. */
+/*
+ * One question on its way. The host embeds it.
+ *
+ * When the arena is used up, the answer is UNKNOWN_SERVER_ERROR. Where an answer has no place for it (COMMIT), it is one
+ * that cannot be encoded: topics_count is -1, and the connection ends.
+ */
 struct group_call {
     struct list node; /* whose turn it is: the groups' while the call waits there, else the host's */
     enum group_call_kind kind;
     int16_t version;            /* of the API */
     struct odk_str client_id;   /* as the request header says it; may be null */
     struct odk_str client_host; /* "/127.0.0.1", as Kafka prints it */
-    struct arena *arena;        /* for the answer; limited: NULL from it answers with UNKNOWN_SERVER_ERROR */
+    struct arena *arena;        /* for the answer; limited: see below */
     const void *in;
     void *out;
-    bool unanswerable; /* not even the error fits into the arena: out is no answer, the connection must be closed */
 };
 
 /* Fills out so that it says error, for the whole call and for each part of it: also for a host that cannot take the call

@@ -80,7 +80,8 @@ struct odk_str call_member_id(struct groups *groups, struct group_call *call, st
 
 /* The first LeaveGroup that names members in a list, and answers for each of them. */
 #define LEAVE_VERSION_MEMBERS 3
-/* Makes the answer to an OffsetCommit, with every partition asked for and no errors. False: unanswerable. */
+/* Makes the answer to an OffsetCommit, with every partition asked for and no errors. False: no memory, and the
+ * answer is as it must be then. */
 bool call_commit_begin(struct group_call *call);
 /* Sets the error of all partitions that have none. */
 void call_commit_error(struct group_call *call, enum kafka_error error);

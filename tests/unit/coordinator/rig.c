@@ -358,7 +358,7 @@ static void env_answer(void *context, struct group_call *group_call)
     assert_false(list_linked(&group_call->node));
     call->answered = true;
     rig->waiting--;
-    if (!group_call->unanswerable)
+    if (group_call->kind != GROUP_CALL_COMMIT || call->out.commit.topics_count >= 0)
         answer_check(call);
 }
 
