@@ -1,6 +1,6 @@
 /*
- * Classic groups against a naive twin: a few clients that mostly behave, some timers, restarts from the recorded log, the
- * log shortened now and then. The twin says what every call must be answered with, and when; besides that:
+ * Classic groups against a naive twin: a few clients that mostly behave, some timers, restarts from the recorded log,
+ * the log shortened now and then. The twin says what every call must be answered with, and when; besides that:
  *
  *   within one life of the groups generations only rise, and a part of the work has one owner in each generation;
  *   every call is answered once (the rig looks at that), and none is left at the end;
@@ -49,6 +49,7 @@ struct model {
     struct twin_call *calls;
     int64_t next_offset;
     int64_t join_count;
+    int32_t rebalance_ms; /* of all: shorter and longer than sessions, which are from 6 to 12 s */
     int32_t last_generation[TWIN_GROUPS];
     /* By generation and token, whose part that is. */
     char owners[TWIN_GROUPS][GENERATIONS][TWIN_MEMBERS][TWIN_ID];
@@ -246,12 +247,12 @@ static void send_join(struct client *client, int16_t version)
                               .instance = client->instance,
                               .metadata = client->metadata,
                               .session_ms = client->session_ms,
-                              .rebalance_ms = 20000 };
+                              .rebalance_ms = model.rebalance_ms };
     strcpy(join.protocols, client->protocols);
     struct kit_join kit;
     kit_join_init(&kit, version, name_of(client), client->id, instance_of(client), "");
     kit.request.session_timeout_ms = (int32_t)client->session_ms;
-    kit.request.rebalance_timeout_ms = 20000;
+    kit.request.rebalance_timeout_ms = model.rebalance_ms;
     kit.request.protocols_count = (int32_t)strlen(client->protocols);
     for (int i = 0; i < kit.request.protocols_count; i++) {
         kit.protocols[i].name = names[client->protocols[i] == 's'];
@@ -288,8 +289,7 @@ static void send_sync(struct client *client)
 static int16_t heartbeat(struct client *client)
 {
     int16_t want = twin_heartbeat(&model.twin, client->group, client->id, client->instance, client->generation);
-    int16_t error =
-        kit_heartbeat(&model.rig, name_of(client), client->id, instance_of(client), client->generation);
+    int16_t error = kit_heartbeat(&model.rig, name_of(client), client->id, instance_of(client), client->generation);
     CHECK(error == want);
     if (error == KAFKA_UNKNOWN_MEMBER_ID || error == KAFKA_FENCED_INSTANCE_ID)
         client->id[0] = 0;
@@ -519,6 +519,7 @@ static void start(struct prng *prng)
     config->retention_check_interval_ms = 25013;
     if (prng_chance(prng, 250000))
         config->size_max = CLIENTS - 1;
+    model.rebalance_ms = (int32_t)prng_between(prng, 2000, 20000);
     model.twin = (struct twin){ .now_ms = (int64_t)(model.rig.now_ns / NS_PER_MS),
                                 .delay_ms = config->initial_rebalance_delay_ms,
                                 .retention_ms = config->offsets_retention_ms,
