@@ -22,6 +22,8 @@ import shutil
 import sys
 import tempfile
 
+from harness.versions import client_key
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 TAKEN_FROM = os.path.join(ROOT, "build-test", "e2e.json")
@@ -29,18 +31,19 @@ RUN_RESULTS = os.path.join(HERE, "results.json")
 SUITE_RESULTS = os.path.join(ROOT, "tests", "suites", "results")
 PAGE = os.path.join(ROOT, "docs", "COMPATIBILITY.md")
 
-# What a test is about, by its name; the first that fits.
+# What a test is about: by its file, else by the first of these that fits its claim.
+FEATURE_OF_AREA = {"segments": "segment files", "groups": "groups", "group_cli": "groups", "server": "kills and restarts"}
 FEATURES = [
     ("compression", r"_(gzip|snappy|lz4|zstd)\b"),
-    ("idempotence", r"idempotent"),
-    ("groups, KIP-848", r"848|consumer_protocol|new_protocol|modern"),
-    ("groups", r"group|rebalanc|commit|static_member|subscri|share_work"),
-    ("kills and restarts", r"kill|survives|remembers|restart|^server\."),
-    ("segment files", r"^segments\.|dump_log"),
+    ("idempotence", r"idempotent|producers"),
+    ("groups, newer protocol", r"848|consumer_protocol|newer_protocol"),
+    ("groups", r"group|rebalanc|commit|static_member|subscri"),
+    ("kills and restarts", r"kill|survives|remembers|restart"),
+    ("segment files", r"dump_log"),
     ("rules, quotas, users, transactions", r"acls|access_rules|quotas|users|delegation|transactions|has_not"),
     ("cluster", r"quorum|features|cluster|election|reassign|api_versions|every_api|the_broker|log_dirs"),
-    ("settings", r"config"),
-    ("topics", r"topic|add.*partitions|metadata|administers"),
+    ("settings", r"config|settings|loggers"),
+    ("topics", r"topic|partitions$|metadata|administers|deletes_records"),
     ("offsets and times", r"offset|seek|begin_and_end|watermark|time"),
     ("produce and fetch", r""),
 ]
@@ -85,12 +88,14 @@ def suites_load(folder):
 
 
 def feature_of(name):
-    return next(feature for feature, pattern in FEATURES if re.search(pattern, name))
+    area, claim = name.split(".", 1)
+    found = next(feature for feature, pattern in FEATURES if re.search(pattern, claim))
+    return found if found.startswith("groups,") else FEATURE_OF_AREA.get(area, found)
 
 
 def client_of(run, name):
-    area = name.split(".")[0]
-    return run["clients"].get(area, area)
+    key = client_key(name)
+    return run["clients"].get(key, key)
 
 
 def table(head, rows):

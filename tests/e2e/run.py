@@ -188,7 +188,7 @@ def results_write(path, results, options, argv):
     """What was run on what, with which outcome; nothing that differs from one run to the next on the same day."""
     version = subprocess.run([options.binary, "version"], stdout=subprocess.PIPE, text=True).stdout.strip()
     data = {"command": " ".join(["tests/e2e/run.py", *argv]), "date": datetime.date.today().isoformat(),
-            "server": version, "clients": clients({name.split(".")[0] for name in results}), "results": results}
+            "server": version, "clients": clients(results), "results": results}
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "w") as file:
         json.dump(data, file, indent=1, sort_keys=True)

@@ -43,18 +43,29 @@ def server():
     return "the server itself"
 
 
+def command_line():
+    return "odradek's command line"
+
+
 CLIENTS = {"librdkafka": librdkafka, "kcat": kcat, "kafka_python": kafka_python, "kafkajs": kafkajs,
-           "java": kafka_tools, "java_admin": kafka_tools, "segments": segments,
-           "server": server}
+           "java": kafka_tools, "segments": segments, "server": server, "cli": command_line}
+# Files of tests that are not called after their client.
+CLIENT_OF_AREA = {"java_admin": "java", "java_configs": "java", "groups": "librdkafka", "group_cli": "cli"}
 
 
-def clients(areas):
-    """area -> name and version. Areas without a client of their own, and clients that are not installed, are left
-    out: what they ran is shown under the area's name."""
+def client_key(name):
+    """Which client a test is about: the one that its claim begins with, else its file's."""
+    area, claim = name.split(".", 1)
+    named = next((key for key in CLIENTS if claim.startswith(key + "_")), None)
+    return named or CLIENT_OF_AREA.get(area, area)
+
+
+def clients(names):
+    """client key -> name and version. What is not known, or not installed, is left out."""
     found = {}
-    for area in sorted(areas & CLIENTS.keys()):
+    for key in sorted({client_key(name) for name in names} & CLIENTS.keys()):
         try:
-            found[area] = CLIENTS[area]()
+            found[key] = CLIENTS[key]()
         except (ImportError, OSError, ValueError, AttributeError):
             continue
     return found
