@@ -32,12 +32,13 @@ SUITE_RESULTS = os.path.join(ROOT, "tests", "suites", "results")
 PAGE = os.path.join(ROOT, "docs", "COMPATIBILITY.md")
 
 # What a test is about: by its file, else by the first of these that fits its claim.
-FEATURE_OF_AREA = {"segments": "segment files", "groups": "groups", "group_cli": "groups", "server": "kills and restarts"}
+FEATURE_OF_AREA = {"segments": "segment files", "server": "kills and restarts"}
+NEWER_GROUPS, GROUPS = "groups, newer protocol", "groups"
 FEATURES = [
     ("compression", r"_(gzip|snappy|lz4|zstd)\b"),
     ("idempotence", r"idempotent|producers"),
-    ("groups, newer protocol", r"848|consumer_protocol|newer_protocol"),
-    ("groups", r"group|rebalanc|commit|static_member|subscri"),
+    (NEWER_GROUPS, r"848|consumer_protocol|newer_protocol"),
+    (GROUPS, r"group|rebalanc|commit|static_member|subscri"),
     ("kills and restarts", r"kill|survives|remembers|restart"),
     ("segment files", r"dump_log"),
     ("rules, quotas, users, transactions", r"acls|access_rules|quotas|users|delegation|transactions|has_not"),
@@ -90,7 +91,9 @@ def suites_load(folder):
 def feature_of(name):
     area, claim = name.split(".", 1)
     found = next(feature for feature, pattern in FEATURES if re.search(pattern, claim))
-    return found if found.startswith("groups,") else FEATURE_OF_AREA.get(area, found)
+    if "group" in area:     # its tests that run once with each protocol end with its name
+        return NEWER_GROUPS if found == NEWER_GROUPS or claim.endswith("_consumer") else GROUPS
+    return FEATURE_OF_AREA.get(area, found)
 
 
 def client_of(run, name):

@@ -49,15 +49,16 @@ def command_line():
 
 CLIENTS = {"librdkafka": librdkafka, "kcat": kcat, "kafka_python": kafka_python, "kafkajs": kafkajs,
            "java": kafka_tools, "segments": segments, "server": server, "cli": command_line}
-# Files of tests that are not called after their client.
-CLIENT_OF_AREA = {"java_admin": "java", "java_configs": "java", "groups": "librdkafka", "group_cli": "cli"}
 
 
 def client_key(name):
-    """Which client a test is about: the one that its claim begins with, else its file's."""
+    """Which client a test is about: the one that its claim begins with, else one that its file is called after (java,
+    java_groups; group_cli), else librdkafka where the file is about groups."""
     area, claim = name.split(".", 1)
-    named = next((key for key in CLIENTS if claim.startswith(key + "_")), None)
-    return named or CLIENT_OF_AREA.get(area, area)
+    for key in CLIENTS:
+        if claim.startswith(key + "_") or area == key or area.startswith(key + "_") or area.endswith("_" + key):
+            return key
+    return "librdkafka" if area == "groups" else area
 
 
 def clients(names):
