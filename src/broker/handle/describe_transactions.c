@@ -1,6 +1,7 @@
 /*
  * ListTransactions and DescribeTransactions: no transactional id can be registered (InitProducerId refuses it), so
- * there is none to list and none to describe. Source: protocol guide; KIP-664, KIP-994, KIP-1152.
+ * there is none to list and none to describe. A pattern of ids is not looked at: Kafka takes Java's regular
+ * expressions, and none of them could match. Source: protocol guide; KIP-664, KIP-994, KIP-1152.
  */
 #include "broker/api.h"
 #include "broker/broker_internal.h"
