@@ -9,6 +9,8 @@
 #define BATCHES_FREE_MAX       64u
 #define BATCH_BYTES_KEPT_MAX   (2 * GROUP_BATCH_BYTES)
 #define RELOAD_WHEN_FULL_MS    1000
+/* What a record takes in a batch beside its key and value, at most. */
+#define RECORD_BYTES_EXTRA 32u
 
 static void batch_on_appended(struct odk_append *append, enum odk_err err);
 
@@ -60,34 +62,41 @@ static void due(struct group_partition *partition)
 void group_append_seal(struct group_partition *partition)
 {
     struct group_batch *batch = partition->open;
-    if (!batch)
+    if (!batch || batch->builder.record_count == 0)
         return;
     partition->open = NULL;
     odk_batch_builder_end(&batch->builder);
     list_push_back(&partition->sealed, &batch->node);
 }
 
+static enum odk_err record_add(struct group_partition *partition, const struct odk_record_new *record)
+{
+    size_t bytes = record->key.len + record->value.len + RECORD_BYTES_EXTRA;
+    size_t bytes_max = MIN(GROUP_BATCH_BYTES_MAX, partition->host->segment_bytes);
+    if (ODK_BATCH_HEADER_BYTES + bytes > bytes_max)
+        return ODK_ERR_TOO_LARGE;
+    if (partition->open && partition->open->builder.len + bytes > bytes_max)
+        group_append_seal(partition);
+    if (!partition->open)
+        partition->open = batch_take(partition);
+    return odk_batch_builder_add(&partition->open->builder, record);
+}
+
 void group_append_record(void *context, struct odk_bytes key, struct odk_bytes value)
 {
     struct group_partition *partition = context;
     struct odk_record_new record = { .timestamp = partition->host->broker->wall_ms, .key = key, .value = value };
-    size_t bytes = key.len + value.len;
     ASSERT(partition->state == GROUP_PARTITION_ACTIVE);
     due(partition);
-    if (partition->open && partition->open->builder.len + bytes > GROUP_BATCH_BYTES_MAX)
-        group_append_seal(partition);
-    if (!partition->open)
-        partition->open = batch_take(partition);
-    enum odk_err err = bytes > GROUP_BATCH_BYTES_MAX ? ODK_ERR_TOO_LARGE
-                                                     : odk_batch_builder_add(&partition->open->builder, &record);
-    if (err != ODK_OK && partition->refused == ODK_OK)
-        partition->refused = err;
+    if (partition->refused == ODK_OK)
+        partition->refused = record_add(partition, &record);
 }
 
 void group_append_event_end(void *context)
 {
     struct group_partition *partition = context;
-    if (partition->open && partition->open->builder.len >= GROUP_BATCH_BYTES)
+    size_t bytes = MIN(GROUP_BATCH_BYTES, partition->host->segment_bytes / 4);
+    if (partition->open && partition->open->builder.len >= bytes)
         group_append_seal(partition);
 }
 
@@ -99,7 +108,7 @@ void group_append_answer(void *context, struct group_call *call)
     struct group_errand *errand = container_of(call, struct group_errand, call);
     ASSERT(errand->state == GROUP_ERRAND_ASKED);
     errand->state = GROUP_ERRAND_ANSWERED;
-    errand->after = partition->last_seq;
+    errand->after = partition->refused == ODK_OK ? partition->last_seq : UINT64_MAX; /* H2: it may rest on nothing */
     list_push_back(&partition->answers, &call->node);
     due(partition);
 }
@@ -172,6 +181,15 @@ static void answers_refuse(struct group_partition *partition, enum kafka_error e
         group_call_refuse(list_entry(node, struct group_call, node), error);
 }
 
+static void answers_send(struct group_partition *partition)
+{
+    for (struct list *node; (node = list_pop_front(&partition->answers)) != NULL;) {
+        struct group_errand *errand =
+            container_of(list_entry(node, struct group_call, node), struct group_errand, call);
+        errand->finished(errand);
+    }
+}
+
 static void say_refused(struct group_partition *partition, enum odk_err err)
 {
     struct group_host *host = partition->host;
@@ -187,11 +205,12 @@ static void say_refused(struct group_partition *partition, enum odk_err err)
 void group_append_recover(struct group_partition *partition)
 {
     enum odk_err err = partition->refused;
+    bool again = err == ODK_ERR_FULL || err == ODK_ERR_TOO_LARGE || err == ODK_ERR_MEMORY;
+    struct groups *groups = partition->groups;
     ASSERT(list_empty(&partition->flying));
     say_refused(partition, err);
     group_append_release(partition); /* what was durable in time */
     answers_refuse(partition, refusal_error(err));
-    struct groups *groups = partition->groups;
     partition->groups = NULL;
     groups_free(groups); /* answers who waits there */
     if (partition->open)
@@ -201,11 +220,11 @@ void group_append_recover(struct group_partition *partition)
     group_snapshot_abandon(partition);
     partition->durable_seq = partition->last_seq; /* nothing will come of the rest */
     partition->refused = ODK_OK;
-    if (err == ODK_ERR_FULL || err == ODK_ERR_TOO_LARGE || err == ODK_ERR_MEMORY)
+    if (again)
         group_load_queue(partition, err == ODK_ERR_FULL ? RELOAD_WHEN_FULL_MS : 0);
     else
         group_partition_fail(partition);
-    group_append_release(partition);
+    answers_send(partition);
 }
 
 void group_append_deinit(struct group_partition *partition)

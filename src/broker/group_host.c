@@ -162,6 +162,7 @@ static void partition_free(struct group_partition *partition)
 static void host_open(struct group_host *host, struct topic *topic)
 {
     host->topic_id = topic->id;
+    host->segment_bytes = (size_t)topic->config.segment_bytes;
     host->partition_count = topic->partition_count;
     host->partitions = xcalloc((size_t)topic->partition_count, sizeof(*host->partitions));
     for (int32_t i = 0; i < topic->partition_count; i++) {
@@ -198,6 +199,12 @@ void group_host_topic_changed(struct group_host *host, struct topic *topic)
     }
 }
 
+void group_host_topic_configured(struct group_host *host, const struct topic *topic)
+{
+    if (odk_uuid_eq(topic->id, host->topic_id))
+        host->segment_bytes = (size_t)topic->config.segment_bytes;
+}
+
 void group_host_topic_gone(struct group_host *host, const struct topic *topic)
 {
     ASSERT(!odk_uuid_eq(topic->id, host->topic_id));
@@ -232,10 +239,10 @@ static void topic_create(struct group_host *host)
 {
     const struct broker_config *config = host->broker->env.config;
     bool set = config->set[BROKER_CONFIG_offsets_topic_replication_factor] != NULL;
-    (void)snprintf(host->segment_bytes, sizeof(host->segment_bytes), "%d", config->offsets_topic_segment_bytes);
+    (void)snprintf(host->segment_bytes_text, sizeof(host->segment_bytes_text), "%d", config->offsets_topic_segment_bytes);
     host->settings[0] = (struct create_setting){ ODK_STR("cleanup.policy"), ODK_STR("compact") };
     host->settings[1] = (struct create_setting){ ODK_STR("compression.type"), ODK_STR("producer") };
-    host->settings[2] = (struct create_setting){ ODK_STR("segment.bytes"), odk_str_from(host->segment_bytes) };
+    host->settings[2] = (struct create_setting){ ODK_STR("segment.bytes"), odk_str_from(host->segment_bytes_text) };
     host->item = (struct create_item){
         .name = ODK_STR(GROUP_TOPIC_NAME),
         .partition_count = config->offsets_topic_num_partitions,

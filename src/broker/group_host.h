@@ -42,6 +42,8 @@ bool group_host_is_due(const struct group_host *host);
 
 /* A topic has come into being, or has more partitions. */
 void group_host_topic_changed(struct group_host *host, struct topic *topic);
+/* A topic's settings have changed. */
+void group_host_topic_configured(struct group_host *host, const struct topic *topic);
 /* A topic is gone from the registry; its name and id are still there. */
 void group_host_topic_gone(struct group_host *host, const struct topic *topic);
 

@@ -14,8 +14,8 @@
 #include "broker/controller.h"
 #include "broker/group_host.h"
 
-/* Where one batch ends and the next begins when there is more to write, between two events. One event's records stay
- * together up to GROUP_BATCH_BYTES_MAX. */
+/* Where one batch ends and the next begins when there is more to write, between two events; less when segments are small.
+ * One event's records stay together up to GROUP_BATCH_BYTES_MAX, or what a segment holds. */
 #define GROUP_BATCH_BYTES ((size_t)KIB(64))
 
 enum group_partition_state { GROUP_PARTITION_LOADING, GROUP_PARTITION_ACTIVE, GROUP_PARTITION_FAILED };
@@ -83,6 +83,7 @@ struct group_host {
     struct broker *broker;
     struct groups_config config;
     struct odk_uuid topic_id;
+    size_t segment_bytes; /* of the topic */
     struct group_partition **partitions; /* by index; NULL: another shard's */
     int32_t partition_count;             /* 0: there is no topic yet */
     struct list due;
@@ -97,7 +98,7 @@ struct group_host {
     struct controller_op op;
     struct create_item item;
     struct create_setting settings[3];
-    char segment_bytes[16];
+    char segment_bytes_text[16];
     bool asked; /* op is on its way */
 };
 

@@ -10,8 +10,8 @@
  */
 #include "broker/group_host_internal.h"
 
-/* A log below this is read in a few milliseconds. */
-#define HISTORY_BYTES_MIN ((uint64_t)MIB(1))
+/* A log below this is read in a few milliseconds. Segments are removed whole: with small ones, less makes sense. */
+#define HISTORY_BYTES_MIN MIB(1)
 
 static void snapshot_record(void *context, struct odk_bytes key, struct odk_bytes value)
 {
@@ -33,7 +33,8 @@ static void snapshot_begin(struct group_partition *partition)
 
 void group_snapshot_check(struct group_partition *partition)
 {
-    bool long_enough = partition->log_bytes >= 2 * partition->fact_bytes + HISTORY_BYTES_MIN;
+    uint64_t history_min = MIN(HISTORY_BYTES_MIN, (uint64_t)partition->host->segment_bytes);
+    bool long_enough = partition->log_bytes >= 2 * partition->fact_bytes + history_min;
     if (!long_enough || partition->snapshot.state != GROUP_SNAPSHOT_NONE || !partition->groups ||
         partition->refused != ODK_OK || odk_log_state(partition->log) != ODK_OK)
         return;

@@ -236,13 +236,14 @@ void topics_apply_grown(struct broker *broker, struct odk_uuid id, int32_t parti
 }
 
 /* Tells the logs of this shard what the topic's settings are now. */
-static void logs_configure(struct topic *topic)
+static void logs_configure(struct broker *broker, struct topic *topic)
 {
     struct odk_log_config config = topic_config_for_log(&topic->config);
     for (int32_t i = 0; i < topic->partition_count; i++) {
         if (topic->partitions[i]->log)
             odk_log_configure(topic->partitions[i]->log, &config);
     }
+    group_host_topic_configured(broker->groups, topic);
 }
 
 void topics_apply_configured(struct broker *broker, struct odk_uuid id, const struct metadata_setting *settings,
@@ -257,14 +258,14 @@ void topics_apply_configured(struct broker *broker, struct odk_uuid id, const st
         if (topic_config_set(&topic->config, settings[i].key, settings[i].value, &why) != ODK_OK)
             DIAG_WARN(broker->env.diag, "topic %s: setting ignored: %s", topic->name, why.text);
     }
-    logs_configure(topic);
+    logs_configure(broker, topic);
 }
 
 void topics_refresh(struct broker *broker)
 {
     for (struct topic *topic = broker->topics.by_name; topic; topic = topic->by_name.next) {
         config_own_refresh(&topic_config_table, &topic->config, broker->env.config);
-        logs_configure(topic);
+        logs_configure(broker, topic);
     }
 }
 

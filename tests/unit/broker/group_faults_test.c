@@ -190,6 +190,41 @@ static void a_failed_log_is_final(void **state)
     }
 }
 
+/* A record that no segment can hold is refused before anything is handed to the log. */
+static void a_change_that_is_too_large_is_refused(void **state)
+{
+    (void)state;
+    faults_end();
+    struct harness *harness = harness_new(2, SETTINGS "offsets.topic.segment.bytes=2000\n");
+    static char note[3000];
+    memset(note, 'n', sizeof(note));
+    make_topic(harness, "t", 4, NULL);
+    assert_int_equal(commit(harness, 0, 5), KAFKA_NONE);
+    struct offset_commit_request_partition parts[] = {
+        { .partition_index = 1, .committed_offset = 6, .committed_leader_epoch = -1, .committed_metadata = ODK_STR("") },
+        { .partition_index = 2,
+          .committed_offset = 6,
+          .committed_leader_epoch = -1,
+          .committed_metadata = { .data = note, .len = sizeof(note) } },
+    };
+    struct offset_commit_request_topic topic = { .name = ODK_STR("t"), .partitions = parts, .partitions_count = 2 };
+    struct offset_commit_request request;
+    struct offset_commit_response response;
+    offset_commit_request_init(&request);
+    request.group_id = ODK_STR("g");
+    request.topics = &topic;
+    request.topics_count = 1;
+    assert_int_equal(harness_call(harness, 1, WIRE_KEY_OFFSET_COMMIT, 8, &request, &response), REQUEST_REPLY);
+    assert_int_equal(response.topics[0].partitions[0].error_code, KAFKA_UNKNOWN_SERVER_ERROR);
+    assert_int_equal(response.topics[0].partitions[1].error_code, KAFKA_UNKNOWN_SERVER_ERROR);
+    assert_int_equal(fetch(harness, 0).offset, 5);
+    assert_int_equal(fetch(harness, 1).offset, -1); /* all of it or nothing */
+    assert_int_equal(commit(harness, 0, 7), KAFKA_NONE);
+    harness_crash(harness);
+    assert_int_equal(fetch(harness, 0).offset, 7);
+    harness_free(harness);
+}
+
 /* Three batches are on their way when the second is refused: the first counts, the third must not. */
 static void nothing_behind_a_refused_batch_counts(void **state)
 {
@@ -300,6 +335,7 @@ int main(void)
         cmocka_unit_test(a_commit_that_finds_no_space_is_not_acknowledged),
         cmocka_unit_test(while_there_is_no_space_groups_live_on),
         cmocka_unit_test(a_failed_log_is_final),
+        cmocka_unit_test(a_change_that_is_too_large_is_refused),
         cmocka_unit_test(nothing_behind_a_refused_batch_counts),
         cmocka_unit_test(answers_wait_for_what_was_recorded_before_them),
         cmocka_unit_test(waiting_members_are_sent_away_when_groups_are_lost),
