@@ -48,8 +48,8 @@ def positions(t, group):
 
 
 def filled_topic(t, partitions=2, records=20, topic=None):
-    """records in each partition, one in ten milliseconds, each its own batch."""
-    topic = create_topic(t.bootstrap, topic or t.topic, partitions)
+    """records in each partition, one in ten milliseconds, each its own batch; old ones, which must not expire."""
+    topic = create_topic(t.bootstrap, topic or t.topic, partitions, {"retention.ms": "-1"})
     for partition in range(partitions):
         produce_all(producer(t.bootstrap, batch_num_messages=1, linger_ms=0, enable_idempotence=True), topic,
                     [{"value": b"%d-%d" % (partition, i), "partition": partition, "timestamp": BASE_MS + 10 * i}
@@ -104,9 +104,16 @@ class Member(threading.Thread):
 
 
 def until(what, condition, timeout_s=20):
+    """A group that is not there yet, for example, is no failure before the time is over."""
     deadline = time.monotonic() + timeout_s
-    while not condition():
-        check(time.monotonic() < deadline, f"{what}: not within {timeout_s} s")
+    while True:
+        why = ""
+        try:
+            if condition():
+                return
+        except AssertionError as error:
+            why = f"\n{error}"
+        check(time.monotonic() < deadline, f"{what}: not within {timeout_s} s{why}")
         time.sleep(0.02)
 
 
@@ -304,11 +311,14 @@ def what_cannot_be_reset_is_refused(t):
     topic = filled_topic(t, 1)
     commit(t, t.unique, topic, {0: 5})
     for args, code in [
-            (["--all-topics"], USAGE), (["--to-earliest"], USAGE), (["--all-topics", "--to-earliest", "--to-latest"], USAGE),
-            (["--all-topics", "--topic", topic, "--to-latest"], USAGE), (["--topic", topic + ":x", "--to-latest"], USAGE),
+            (["--all-topics"], USAGE), (["--to-earliest"], USAGE),
+            (["--all-topics", "--to-earliest", "--to-latest"], USAGE),
+            (["--all-topics", "--topic", topic, "--to-latest"], USAGE),
+            (["--topic", topic + ":x", "--to-latest"], USAGE),
             (["--topic", topic + ":", "--to-latest"], USAGE), (["--all-topics", "--to-datetime", "yesterday"], USAGE),
             (["--all-topics", "--by-duration", "PT"], USAGE), (["--all-topics", "--to-latest", "--live"], USAGE),
-            (["--topic", topic + ":7", "--to-latest"], NOT_FOUND), (["--topic", "no-" + topic, "--to-latest"], NOT_FOUND),
+            (["--topic", topic + ":7", "--to-latest"], NOT_FOUND),
+            (["--topic", "no-" + topic, "--to-latest"], NOT_FOUND),
             (["--from-file", t.path("nothing.csv")], NOT_FOUND)]:
         odradek(t, "group", "reset", t.unique, *args, expect=code)
     odradek(t, "group", "reset", "no-" + t.unique, "--all-topics", "--to-latest", expect=NOT_FOUND)
@@ -364,8 +374,8 @@ def reset_of_a_live_group_with_static_members(t):
 
 
 class Interloper(threading.Thread):
-    """Stands between odradek and the broker, and holds the first `holds` OffsetCommits back until the group has a member
-    again: as if one had been quicker."""
+    """Stands between odradek and the broker, and holds the first `holds` OffsetCommits back until the group has a
+    member again: as if one had been quicker."""
 
     def __init__(self, t, group, holds):
         super().__init__(daemon=True)
@@ -468,8 +478,9 @@ def reset_848(t, instance, *properties):
     topic = filled_topic(t, 2)
     member = JavaConsumer(t, topic, t.unique, *properties)
     try:
-        until("everything is read and committed", lambda: len(member.lines) == 40 and
-              [p[2] for p in positions(t, t.unique).values()] == [0, 0], 60)
+        until("everything is read", lambda: equal(len(member.lines), 40, "lines") or True, 60)
+        until("everything is committed",
+              lambda: equal([p[2] for p in positions(t, t.unique).values()], [0, 0], "lag") or True)
         got = describe(t, t.unique)
         equal((got["type"], got["state"], got["assignor"], len(got["members"])),
               ("consumer", "Stable", "uniform", 1), "group")
@@ -479,7 +490,8 @@ def reset_848(t, instance, *properties):
                len(got["members"][0]["target_assignment"])), (got["epoch"], 2, 2), "member")
         odradek(t, "group", "reset", t.unique, "--topic", topic, "--to-offset", "15", "--execute", expect=REFUSED)
         odradek(t, "group", "reset", t.unique, "--topic", topic, "--to-offset", "15", "--execute", "--live")
-        until("the records behind the new offsets come again", lambda: len(member.lines) == 50, 60)
+        until("the records behind the new offsets come again",
+              lambda: equal(len(member.lines), 50, "lines") or True, 60)
         equal(sorted(member.lines[40:]), sorted(f"{p}-{i}" for p in range(2) for i in range(15, 20)), "read again")
         until("the member is back", lambda: describe(t, t.unique)["state"] == "Stable", 30)
     finally:
@@ -524,8 +536,8 @@ def offsets_of_partitions_are_deleted(t):
     commit(t, t.unique, topic, {0: 1, 1: 2, 2: 3})
     commit(t, t.unique, other, {0: 3})
     rows = as_json(t, "group", "delete-offsets", t.unique, "--topic", topic + ":0,2")
-    equal([(r["topic"], r["partition"], r["offset"], r["error"]) for r in rows], [(topic, 0, 1, None), (topic, 2, 3, None)],
-          "forgotten")
+    equal([(r["topic"], r["partition"], r["offset"], r["error"]) for r in rows],
+          [(topic, 0, 1, None), (topic, 2, 3, None)], "forgotten")
     equal(sorted(positions(t, t.unique)), [(topic, 1), (other, 0)], "left")
     odradek(t, "group", "delete-offsets", t.unique, "--topic", topic + ":0", expect=NOT_FOUND)
     odradek(t, "group", "delete-offsets", t.unique, "--topic", other)
@@ -604,8 +616,8 @@ def consume_with_a_group_shares_with_other_members(t):
     topic = filled_topic(t, 4)
     member = Member(t, topic, t.unique)
     until("the member has read everything", lambda: all_read([member], 4, 20))
-    process = subprocess.Popen([t.options.binary, "consume", topic, "-g", t.unique, "-f", "%p %o\\n", "-b", t.bootstrap],
-                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    process = subprocess.Popen([t.options.binary, "consume", topic, "-g", t.unique, "-f", "%p %o\\n", "-b",
+                                t.bootstrap], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     until("both have partitions", lambda: len({p["member"] for p in describe(t, t.unique)["partitions"]}) == 2, 40)
     mine = [p["partition"] for p in describe(t, t.unique)["partitions"] if p["client"] == "odradek"]
     equal(len(mine), 2, "partitions of our member")
@@ -646,7 +658,8 @@ def fields_of_json_are_the_documented_ones(t):
                        ("`group delete-offsets`", [t.unique, "--topic", topic]), ("`topic list`", []),
                        ("`topic describe`", [topic])]:
         equal(set(as_json(t, *verb.strip("`").split(), *args)[0]), documented(verb), verb)
-    equal(set(as_json(t, "consume", topic, "-e")[0]), documented("`consume`") - {"key_base64", "value_base64"}, "consume")
+    equal(set(as_json(t, "consume", topic, "-e")[0]), documented("`consume`") - {"key_base64", "value_base64"},
+          "consume")
     made = as_json(t, "topic", "create", topic + "-made")[0]
     equal(set(made), documented("`topic create`"), "topic create")
     equal(set(as_json(t, "topic", "delete", topic + "-made")[0]), documented("`topic delete`"), "topic delete")
@@ -661,8 +674,8 @@ def fields_of_json_are_the_documented_ones(t):
 @case()
 def nobody_there_is_told_by_every_verb(t):
     for args in [["group", "list"], ["group", "describe", "g"], ["group", "delete", "g"],
-                 ["group", "reset", "g", "--all-topics", "--to-latest"], ["group", "delete-offsets", "g", "--topic", "t"],
-                 ["consume", "t", "--group", "g"]]:
+                 ["group", "reset", "g", "--all-topics", "--to-latest"],
+                 ["group", "delete-offsets", "g", "--topic", "t"], ["consume", "t", "--group", "g"]]:
         out, err = odradek(t, *args, expect=UNREACHABLE, brokers=EMPTY_PORT)
         equal(out, "", f"stdout of {args}")
         check(f"cannot reach {EMPTY_PORT}" in err, err)
