@@ -232,7 +232,8 @@ static void write_member(struct group_writer *writer, const struct group *group,
                                       .state = member->state,
                                       .assigned = member->assigned,
                                       .revoking = member->revoking };
-    write_told(writer, group, id, member->told);
+    if (member->told) /* a host counts facts before groups_loaded has sorted out what a strange log left behind */
+        write_told(writer, group, id, member->told);
     write_target(writer, group, id, &member->target);
     write_current(writer, group, id, &current);
 }

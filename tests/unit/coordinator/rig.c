@@ -457,18 +457,47 @@ static void record_never(void *context, struct odk_bytes key, struct odk_bytes v
     fail_msg("a start wrote a record");
 }
 
+static void print_bytes(const char *what, const uint8_t *bytes, size_t len)
+{
+    printf("  %s ", what);
+    for (size_t i = 0; i < len; i++)
+        printf(bytes[i] >= ' ' && bytes[i] < 127 ? "%c" : "\\%03o", bytes[i]);
+    printf("\n");
+}
+
+static void print_side(const char *side, const struct rig_log *log, size_t at)
+{
+    printf("%s:%s\n", side, at < log->count ? "" : " nothing more");
+    if (at >= log->count)
+        return;
+    print_bytes("key", log->records[at].key, log->records[at].key_len);
+    print_bytes("value", log->records[at].value, log->records[at].value_len);
+}
+
+/* Where two snapshots part; SIZE_MAX: nowhere. */
+static size_t difference(const struct rig_log *a, const struct rig_log *b)
+{
+    for (size_t i = 0; i < a->count && i < b->count; i++)
+        if (record_compare(&a->records[i], &b->records[i]) != 0)
+            return i;
+    return a->count == b->count ? SIZE_MAX : MIN(a->count, b->count);
+}
+
 bool rig_replays(struct rig *rig)
 {
     struct groups *other = groups_make(rig, record_never);
     replay(other, &rig->log);
     struct rig_log ours = snapshot(rig->groups), theirs = snapshot(other);
-    bool same = ours.count == theirs.count;
-    for (size_t i = 0; same && i < ours.count; i++)
-        same = record_compare(&ours.records[i], &theirs.records[i]) == 0;
+    size_t at = difference(&ours, &theirs);
+    if (at != SIZE_MAX) {
+        print_side("the groups hold", &ours, at);
+        print_side("read from the log", &theirs, at);
+        fflush(stdout);
+    }
     rig_log_clear(&ours);
     rig_log_clear(&theirs);
     groups_free(other);
-    return same;
+    return at == SIZE_MAX;
 }
 
 void rig_compact(struct rig *rig)
