@@ -2,6 +2,9 @@
 
 #include "broker/broker_internal.h"
 
+/* Parts that one leg looks at in one turn of the loop: some milliseconds, if each log has to be read in. */
+#define PARTS_PER_TURN 64u
+
 bool part_legs_init(struct part_legs *legs, struct request *request)
 {
     legs->request = request;
@@ -64,20 +67,49 @@ static void leg_return(struct part_leg *leg)
     broker_post(leg->at, leg->legs->request->broker->env.shard, &leg->task);
 }
 
+static void part_look(struct part *part, struct broker *at)
+{
+    struct topic *topic = topics_by_id(&at->topics, part->topic_id);
+    struct partition *partition = topic ? topic_partition(topic, part->index) : NULL;
+    ASSERT(!partition || partition->shard == at->env.shard);
+    part->leg->legs->look(part, partition, at);
+}
+
+/* The leg goes home when it waits for nothing; until it has seen its parts it waits for itself. */
+static void leg_release(struct part_leg *leg)
+{
+    ASSERT(leg->waiting > 0);
+    if (--leg->waiting == 0)
+        leg_return(leg);
+}
+
+static void leg_step(struct part_leg *leg)
+{
+    for (uint32_t i = 0; i < PARTS_PER_TURN && leg->next; i++) {
+        struct part *part = leg->next;
+        leg->next = part->next;
+        part_look(part, leg->at);
+    }
+    if (leg->next)
+        timer_arm(leg->at->env.timers, &leg->turn, leg->at->now_ns);
+    else
+        leg_release(leg);
+}
+
+static void leg_on_turn(struct timer *timer, uint64_t now_ns)
+{
+    (void)now_ns;
+    leg_step(container_of(timer, struct part_leg, turn));
+}
+
 static void leg_run(struct task *task, struct broker *at)
 {
     struct part_leg *leg = container_of(task, struct part_leg, task);
     leg->at = at;
-    leg->walking = true;
-    for (struct part *part = leg->first; part; part = part->next) {
-        struct topic *topic = topics_by_id(&at->topics, part->topic_id);
-        struct partition *partition = topic ? topic_partition(topic, part->index) : NULL;
-        ASSERT(!partition || partition->shard == at->env.shard);
-        leg->legs->look(part, partition, at);
-    }
-    leg->walking = false;
-    if (leg->waiting == 0)
-        leg_return(leg);
+    leg->turn = (struct timer){ .fire = leg_on_turn };
+    leg->next = leg->first;
+    leg->waiting = 1;
+    leg_step(leg);
 }
 
 int16_t part_check(const struct partition *partition, int32_t leader_epoch, struct broker *at)
@@ -97,9 +129,5 @@ void part_wait(struct part *part)
 
 void part_end(struct part *part)
 {
-    struct part_leg *leg = part->leg;
-    ASSERT(leg->waiting > 0);
-    leg->waiting--;
-    if (leg->waiting == 0 && !leg->walking)
-        leg_return(leg);
+    leg_release(part->leg);
 }

@@ -3,12 +3,14 @@
  *
  *   home: part_legs_add ... part_legs_go  ->  owner: look at each part; some take their time  ->  home: done
  *
+ * An owner looks at a few parts per turn of the loop, because the first use of a log after a crash reads from the disk.
  * Nothing is parked for long, so nothing can be cancelled. Parts and legs are in the request's arena; a part is touched
  * by one shard at a time, by home before go and in done.
  */
 #pragma once
 #include <odradek/bytes.h>
 
+#include "base/timer.h"
 #include "broker/broker.h"
 #include "broker/request.h"
 #include "broker/topics.h"
@@ -28,10 +30,11 @@ struct part_leg {
     struct task task;
     struct part_legs *legs;
     struct broker *at; /* the owner's, while it is there */
+    struct timer turn; /* the owner's: goes on in the next turn */
     struct part *first;
     struct part *last;
-    uint32_t waiting; /* parts that part_wait was called for */
-    bool walking;
+    struct part *next; /* to be looked at */
+    uint32_t waiting;  /* parts that part_wait was called for */
 };
 
 struct part_legs {

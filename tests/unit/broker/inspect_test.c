@@ -79,6 +79,25 @@ static void sizes_are_those_of_the_partitions(void **state)
     harness_free(harness);
 }
 
+static void many_partitions_take_several_turns(void **state)
+{
+    (void)state;
+    struct harness *harness = harness_new(2, NULL);
+    make_topic(harness, "a", 1000, NULL);
+    int64_t bytes = fill(harness, "a", 999, 100);
+    struct describe_log_dirs_request request = { .topics_count = -1 };
+    struct call *call = call_begin(harness, 0, WIRE_KEY_DESCRIBE_LOG_DIRS, 4, &request);
+    for (int turn = 0; turn < 3; turn++) {
+        assert_false(call->ended);
+        harness_turn(harness);
+    }
+    struct describe_log_dirs_response response;
+    assert_int_equal(call_end(call, &response), REQUEST_REPLY);
+    assert_int_equal(response.results[0].topics[0].partitions_count, 1000);
+    assert_int_equal(size_of(&response, "a", 999), bytes);
+    harness_free(harness);
+}
+
 static void only_what_is_asked_and_there_is_told(void **state)
 {
     (void)state;
@@ -271,6 +290,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes_are_those_of_the_partitions),
+        cmocka_unit_test(many_partitions_take_several_turns),
         cmocka_unit_test(only_what_is_asked_and_there_is_told),
         cmocka_unit_test(producers_are_told),
         cmocka_unit_test(epochs_end_where_the_next_begins),
