@@ -190,10 +190,8 @@ static int config_alter(int argc, char **argv)
 {
     struct alter alter = { .common = cli_common() };
     const struct args_option options[] = {
-        CONFIG_CHANGES_ROWS(alter.changes),
-        { "dry-run", 0, ARGS_FLAG, NULL, "only check", &alter.dry_run },
-        CLI_JSON_ROW(alter.common),
-        CLI_BROKERS_ROW(alter.common),
+        CONFIG_CHANGES_ROWS(alter.changes), { "dry-run", 0, ARGS_FLAG, NULL, "only check", &alter.dry_run },
+        CLI_JSON_ROW(alter.common),         CLI_BROKERS_ROW(alter.common),
         CLI_TIMEOUT_ROW(alter.common),
     };
     struct args_spec spec = { "config alter",
@@ -203,10 +201,11 @@ static int config_alter(int argc, char **argv)
                               countof(options),
                               1,
                               SIZE_MAX,
-                              TARGETS_HELP "\nexamples:\n"
-                                           "  odradek config alter topic orders --set retention.ms=3600000\n"
-                                           "  odradek config alter brokers --set log.retention.ms=86400000\n"
-                                           "  odradek config alter group billing --delete consumer.session.timeout.ms" };
+                              TARGETS_HELP
+                              "\nexamples:\n"
+                              "  odradek config alter topic orders --set retention.ms=3600000\n"
+                              "  odradek config alter brokers --set log.retention.ms=86400000\n"
+                              "  odradek config alter group billing --delete consumer.session.timeout.ms" };
     struct args_operands operands;
     struct admin_change *changes;
     struct cluster *cluster = NULL;
@@ -260,8 +259,8 @@ static void setting_json(const struct admin_config_target *target,
     json_line(json);
 }
 
-static void setting_row(const struct admin_config_target *target,
-                        const struct describe_configs_response_config *config, struct table *table)
+static void setting_row(const struct admin_config_target *target, const struct describe_configs_response_config *config,
+                        struct table *table)
 {
     struct cli_text scratch;
     table_text(table, target_title(target, &scratch));
@@ -273,6 +272,14 @@ static void setting_row(const struct admin_config_target *target,
     table_text(table, admin_config_source_name(config->config_source));
 }
 
+static bool setting_is_there(const struct describe_configs_response_resource *resource, struct odk_str key)
+{
+    for (int32_t i = 0; i < resource->configs_count; i++)
+        if (odk_str_eq(resource->configs[i].name, key))
+            return true;
+    return false;
+}
+
 /* Settings of one target; the keys that are asked for are shown in any case. */
 static int target_print(const struct describe *describe, const struct admin_config_target *target,
                         const struct describe_configs_response_resource *resource, struct table *table,
@@ -282,6 +289,10 @@ static int target_print(const struct describe *describe, const struct admin_conf
     if (resource->error_code != KAFKA_NONE)
         return cli_fail(client_exit_code(resource->error_code), "%s: %s", target_title(target, &scratch),
                         cli_error_text(resource->error_code, resource->error_message, &why));
+    for (size_t k = 0; k < describe->keys.count; k++)
+        if (!setting_is_there(resource, odk_str_from(describe->keys.items[k])))
+            return cli_fail(EXIT_CODE_NOT_FOUND, "%s has no setting %s; --all shows those there are",
+                            target_title(target, &scratch), describe->keys.items[k]);
     for (int32_t i = 0; i < resource->configs_count; i++) {
         const struct describe_configs_response_config *config = &resource->configs[i];
         if (!describe->all && describe->keys.count == 0 && !admin_config_is_given(target->type, config))
@@ -314,8 +325,13 @@ static int describe_run(const struct describe *describe, const struct args_opera
     json_init(&json, stdout);
     for (size_t i = 0; i < targets.count; i++)
         worst = cli_worse(worst, target_print(describe, &targets.items[i], &resources[i], &table, &json));
-    if (!describe->common.json)
-        table_print(&table, stdout, describe->no_header ? TABLE_NO_HEADS : TABLE_HEADS);
+    if (describe->common.json)
+        return worst;
+    bool nothing = table.count == 0;
+    table_print(&table, stdout,
+                describe->no_header || (nothing && worst != EXIT_CODE_OK) ? TABLE_NO_HEADS : TABLE_HEADS);
+    if (nothing && worst == EXIT_CODE_OK)
+        (void)fprintf(stderr, "nothing but defaults; --all shows them\n");
     return worst;
 }
 
@@ -411,9 +427,8 @@ static int config_list(int argc, char **argv)
         code = cli_cluster(&common, &cluster);
     if (cluster && code == EXIT_CODE_OK) {
         enum exit_code asked = admin_configs_list(cluster, (int8_t)type, &targets, &count);
-        code = asked == EXIT_CODE_OK
-                   ? list_print(&common, targets, count, no_header ? TABLE_NO_HEADS : TABLE_HEADS)
-                   : cli_fail(asked, "%s", cluster_why(cluster));
+        code = asked == EXIT_CODE_OK ? list_print(&common, targets, count, no_header ? TABLE_NO_HEADS : TABLE_HEADS)
+                                     : cli_fail(asked, "%s", cluster_why(cluster));
     }
     cluster_close(cluster);
     return code;

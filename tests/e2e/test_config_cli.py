@@ -52,6 +52,9 @@ def config_of_topics(t):
     equal([line.split() for line in out.splitlines()],
           [["OF", "KEY", "VALUE", "SOURCE"], ["topic", t.topic, "cleanup.policy", "compact", "topic"]], "table")
     odradek(t, "config", "describe", "topic", t.topic + "-missing", expect=NOT_FOUND)
+    out, said = odradek(t, "config", "describe", "topic", t.topic, "--key", "nope", expect=NOT_FOUND)
+    equal((out, said), ("", f"odradek: topic {t.topic} has no setting nope; --all shows those there are\n"),
+          "a key that is not there")
 
 
 @case()

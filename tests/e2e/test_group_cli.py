@@ -660,6 +660,10 @@ def fields_of_json_are_the_documented_ones(t):
         equal(set(as_json(t, *verb.strip("`").split(), *args)[0]), documented(verb), verb)
     equal(set(as_json(t, "consume", topic, "-e")[0]), documented("`consume`") - {"key_base64", "value_base64"},
           "consume")
+    produced, _, _ = t.run([t.options.binary, "produce", topic, "--json", "-b", t.bootstrap], stdin=b"new\n")
+    equal(set(json.loads(produced)), documented("`produce`"), "produce")
+    equal(set(as_json(t, "health")[0]), documented("`health`"), "health")
+    equal(set(json.loads(t.run([t.options.binary, "version", "--json"])[0])), documented("`version`"), "version")
     made = as_json(t, "topic", "create", topic + "-made")[0]
     equal(set(made), documented("`topic create`"), "topic create")
     equal(set(as_json(t, "topic", "delete", topic + "-made")[0]), documented("`topic delete`"), "topic delete")
