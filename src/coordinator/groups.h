@@ -117,6 +117,7 @@ struct groups_env {
 
     bool (*topic_by_name)(void *context, struct odk_str name, struct group_topic *ret);
     bool (*topic_by_id)(void *context, struct odk_uuid id, struct group_topic *ret);
+    /* Those that a regular expression may match. */
     void (*topics_each)(void *context, void (*visit)(void *visitor, const struct group_topic *topic), void *visitor);
     void (*settings)(void *context, struct odk_str group_id, struct group_settings *ret);
     void (*random)(void *context, void *dst, size_t len);
@@ -161,7 +162,8 @@ void groups_call(struct groups *groups, struct group_call *call);
  * session ends. */
 void groups_cancel(struct groups *groups, struct group_call *call);
 
-/* A topic has come into being, has more partitions, or is gone (gone: its offsets are forgotten, too). */
+/* A topic has come into being, has more partitions, or is gone (gone: its offsets are forgotten, too). env.topic_* say so
+ * already. */
 void groups_topic_changed(struct groups *groups, const struct group_topic *topic, bool gone);
 
 /* -- numbers ------------------------------------------------------------------------------------------------------ */
