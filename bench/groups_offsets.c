@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/arena.h"
+
 #define COMMIT_VERSION   8
 #define FETCH_VERSION    8
 #define OFFSETS_VERSION  7
@@ -204,6 +206,7 @@ void groups_fill(const struct groups_options *options)
 struct lag {
     const struct groups_options *options;
     struct talk *talk;
+    struct arena arena; /* what the two requests point to */
     struct offset_fetch_request fetch;
     struct list_offsets_request ends;
     int64_t end_of[PARTITIONS_MAX];
@@ -263,9 +266,9 @@ static uint64_t lag_measure(struct lag *lag)
 static void lag_prepare(struct lag *lag)
 {
     const struct groups_options *options = lag->options;
-    struct offset_fetch_request_group *groups = xcalloc(options->groups, sizeof(*groups));
-    char(*names)[GROUP_NAME_BYTES] = xcalloc(options->groups, sizeof(*names));
-    struct list_offsets_request_topic *topic = xcalloc(1, sizeof(*topic));
+    struct offset_fetch_request_group *groups = arena_alloc(&lag->arena, options->groups, sizeof(*groups));
+    char(*names)[GROUP_NAME_BYTES] = arena_alloc(&lag->arena, options->groups, sizeof(*names));
+    struct list_offsets_request_topic *topic = arena_new(&lag->arena, struct list_offsets_request_topic, 1);
     offset_fetch_request_init(&lag->fetch);
     list_offsets_request_init(&lag->ends);
     for (uint32_t i = 0; i < options->groups; i++) {
@@ -276,7 +279,7 @@ static void lag_prepare(struct lag *lag)
     lag->fetch.groups = groups;
     lag->fetch.groups_count = (int32_t)options->groups;
     topic->name = odk_str_from(options->topic);
-    topic->partitions = xcalloc(options->partitions, sizeof(*topic->partitions));
+    topic->partitions = arena_new(&lag->arena, struct list_offsets_request_partition, options->partitions);
     topic->partitions_count = (int32_t)options->partitions;
     for (uint32_t i = 0; i < options->partitions; i++) {
         list_offsets_request_partition_init(&topic->partitions[i]);
@@ -288,7 +291,6 @@ static void lag_prepare(struct lag *lag)
     lag->ends.topics_count = 1;
 }
 
-/* The process ends after this: what was prepared is not freed. */
 void groups_lag(const struct groups_options *options)
 {
     struct lag *lag = xcalloc(1, sizeof(*lag));
@@ -303,4 +305,6 @@ void groups_lag(const struct groups_options *options)
         histogram_add(&took, lag_measure(lag));
     printf("{\"group_partitions\":%u,\"lag\":%lld,\"p50_ms\":%.3f,\"max_ms\":%.3f}\n", lag->seen, (long long)lag->sum,
            ms_of(histogram_quantile(&took, 0.5)), ms_of(took.max_ns));
+    arena_deinit(&lag->arena);
+    free(lag);
 }
