@@ -192,6 +192,7 @@ static int messages_print(struct consume *consume)
         rd_kafka_message_t *message = rd_kafka_consume_queue(queue, 0);
         if (!message) { /* nothing at once: what is printed should be seen before waiting */
             (void)fflush(stdout);
+            (void)rd_kafka_poll(consume->rk, 0); /* on_error */
             message = rd_kafka_consume_queue(queue, CONSUME_WAIT_MS);
         }
         silent_ms = message ? 0 : silent_ms + CONSUME_WAIT_MS;
@@ -208,6 +209,14 @@ static int messages_print(struct consume *consume)
     return code;
 }
 
+static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
+{
+    (void)rk;
+    (void)reason;
+    if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+        consume_lost(opaque);
+}
+
 static int consume_run(struct consume *consume)
 {
     const struct rdk_property properties[] = {
@@ -222,6 +231,8 @@ static int consume_run(struct consume *consume)
     rd_kafka_conf_t *conf = rdk_conf(&consume->common, properties, countof(properties), &consume->extra, &code);
     if (!conf)
         return code;
+    rd_kafka_conf_set_opaque(conf, consume);
+    rd_kafka_conf_set_error_cb(conf, on_error);
     (void)rdk_signals_hold();
     consume->rk = rdk_new(RD_KAFKA_CONSUMER, conf);
     if (!consume->rk)

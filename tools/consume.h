@@ -22,6 +22,7 @@ struct consume {
     const char *topic;
     rd_kafka_t *rk;
     struct json json;
+    bool lost; /* no broker is reached, and that has been told */
     /* without a group */
     rd_kafka_topic_t *rkt;
     struct span *spans;
@@ -30,5 +31,7 @@ struct consume {
 };
 
 void consume_print(struct consume *consume, const rd_kafka_message_t *message);
+/* No broker is reached: told once, until records come again. */
+void consume_lost(struct consume *consume);
 /* Joins the group and prints until -n, -e or a signal ends it. Returns the exit code. */
 int consume_group(struct consume *consume);

@@ -188,6 +188,15 @@ static int records_print(struct member *member)
     return code == EXIT_CODE_OK ? member->code : code;
 }
 
+static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
+{
+    struct member *member = opaque;
+    (void)rk;
+    (void)reason;
+    if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+        consume_lost(member->consume);
+}
+
 static int subscribe(struct consume *consume)
 {
     rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
@@ -215,6 +224,7 @@ int consume_group(struct consume *consume)
     if (!conf)
         return code;
     rd_kafka_conf_set_opaque(conf, &member);
+    rd_kafka_conf_set_error_cb(conf, on_error);
     rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
     rd_kafka_conf_set_offset_commit_cb(conf, on_commit);
     (void)rdk_signals_hold();

@@ -54,6 +54,7 @@ void consume_print(struct consume *consume, const rd_kafka_message_t *message)
 {
     struct format_header headers[HEADERS_MAX];
     rd_kafka_timestamp_type_t type;
+    consume->lost = false;
     struct format_record record = {
         .topic = odk_str_from(consume->topic),
         .partition = message->partition,
@@ -68,4 +69,11 @@ void consume_print(struct consume *consume, const rd_kafka_message_t *message)
         record_json(&consume->json, &record);
     else
         format_write(stdout, consume->format, &record);
+}
+
+void consume_lost(struct consume *consume)
+{
+    if (!consume->lost)
+        (void)fprintf(stderr, "no broker answers at %s; trying again\n", consume->common.brokers);
+    consume->lost = true;
 }

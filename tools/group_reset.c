@@ -7,309 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/json.h"
 #include "client/moment.h"
-#include "client/offsets.h"
-#include "client/table.h"
-#include "group.h"
+#include "group_reset.h"
 
 #define ATTEMPTS_MAX   5
 #define AGAIN_PAUSE_MS 200
 #define FILE_BYTES_MAX (16u * 1024 * 1024)
-
-struct reset {
-    struct cli_common common;
-    struct args_list topics;
-    bool all_topics;
-    bool to_earliest, to_latest, to_current;
-    int64_t to_offset, shift_by; /* UNSET */
-    const char *to_datetime, *by_duration, *from_file;
-    bool execute, live, export;
-    /* the run */
-    struct plan_scenario scenario;
-    struct cluster *cluster;
-    struct admin_group *group;
-    struct plan_row *rows; /* ordered */
-    size_t row_count;
-    char *file;
-};
-
-#define UNSET INT64_MIN
-
-/* -- which partitions -----------------------------------------------------------------------------------------------
- */
-
-static int failed(const struct reset *reset, enum exit_code code)
-{
-    return cli_fail(code, "%s", cluster_why(reset->cluster));
-}
-
-static int group_failed(const struct reset *reset)
-{
-    return cli_fail((enum exit_code)group_exit_code(reset->group), "%s", group_why(reset->group).text);
-}
-
-static struct client *memory(struct reset *reset)
-{
-    return cluster_first(reset->cluster);
-}
-
-static int rows_of_group(struct reset *reset)
-{
-    const struct admin_group *group = reset->group;
-    reset->rows = client_new(memory(reset), struct plan_row, group->offset_count);
-    for (size_t i = 0; i < group->offset_count; i++)
-        reset->rows[reset->row_count++] =
-            (struct plan_row){ .topic = group->offsets[i].topic, .partition = group->offsets[i].partition };
-    if (reset->row_count == 0)
-        return cli_fail(EXIT_CODE_NOT_FOUND, "group %s has no committed offsets; name topics with --topic",
-                        cli_escaped(group->id).text);
-    return EXIT_CODE_OK;
-}
-
-static int topic_unknown(struct odk_str topic, int16_t error)
-{
-    return cli_fail(client_exit_code(error), "topic %s: %s; try: odradek topic list", cli_escaped(topic).text,
-                    kafka_error_text(error));
-}
-
-/* The partitions of one --topic; metadata tells which there are. */
-static int rows_of_scope(struct reset *reset, const struct group_scope *scope,
-                         const struct metadata_response_topic *topic)
-{
-    const char *at = scope->partitions;
-    int64_t partition;
-    if (!topic || topic->error_code != KAFKA_NONE)
-        return topic_unknown(scope->topic, topic ? topic->error_code : KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
-    if (!at) {
-        for (int32_t i = 0; i < topic->partitions_count; i++)
-            reset->rows[reset->row_count++] =
-                (struct plan_row){ .topic = topic->name, .partition = topic->partitions[i].partition_index };
-        return EXIT_CODE_OK;
-    }
-    while ((partition = group_scope_next(&at)) >= 0) {
-        bool known = false;
-        for (int32_t i = 0; i < topic->partitions_count && !known; i++)
-            known = topic->partitions[i].partition_index == partition;
-        if (!known)
-            return cli_fail(EXIT_CODE_NOT_FOUND, "topic %s has no partition %lld", cli_escaped(scope->topic).text,
-                            (long long)partition);
-        reset->rows[reset->row_count++] = (struct plan_row){ .topic = topic->name, .partition = (int32_t)partition };
-    }
-    return EXIT_CODE_OK;
-}
-
-static const struct metadata_response_topic *topic_find(const struct metadata_response *metadata, struct odk_str name)
-{
-    for (int32_t i = 0; i < metadata->topics_count; i++)
-        if (odk_str_eq(metadata->topics[i].name, name))
-            return &metadata->topics[i];
-    return NULL;
-}
-
-static size_t scope_size(const struct group_scope *scope, const struct metadata_response_topic *topic)
-{
-    size_t commas = 1;
-    for (const char *at = scope->partitions; at && *at; at++)
-        commas += *at == ',';
-    return scope->partitions ? commas : topic ? (size_t)MAX(topic->partitions_count, 0) : 0;
-}
-
-/* Sorts; a partition that was named twice is kept once. */
-static void rows_order(struct reset *reset)
-{
-    size_t kept = 0;
-    qsort(reset->rows, reset->row_count, sizeof(*reset->rows), plan_row_order);
-    for (size_t i = 0; i < reset->row_count; i++)
-        if (kept == 0 || plan_row_order(&reset->rows[kept - 1], &reset->rows[i]) != 0)
-            reset->rows[kept++] = reset->rows[i];
-    reset->row_count = kept;
-}
-
-static int rows_of_topics(struct reset *reset)
-{
-    size_t count = reset->topics.count, most = 0;
-    struct odk_str *names = client_new(memory(reset), struct odk_str, count);
-    struct group_scope *scopes = client_new(memory(reset), struct group_scope, count);
-    struct metadata_response metadata;
-    size_t name_count = 0;
-    for (size_t i = 0; i < count; i++) {
-        bool known = false;
-        scopes[i] = group_scope(reset->topics.items[i]);
-        for (size_t n = 0; n < name_count && !known; n++)
-            known = odk_str_eq(names[n], scopes[i].topic);
-        if (!known)
-            names[name_count++] = scopes[i].topic;
-    }
-    enum exit_code asked = cluster_topics(reset->cluster, names, name_count, &metadata);
-    if (asked != EXIT_CODE_OK)
-        return failed(reset, asked);
-    for (size_t i = 0; i < count; i++)
-        most += scope_size(&scopes[i], topic_find(&metadata, scopes[i].topic));
-    reset->rows = client_new(memory(reset), struct plan_row, most);
-    int code = EXIT_CODE_OK;
-    for (size_t i = 0; i < count && code == EXIT_CODE_OK; i++)
-        code = rows_of_scope(reset, &scopes[i], topic_find(&metadata, scopes[i].topic));
-    rows_order(reset);
-    return code;
-}
-
-static int rows_of_file(struct reset *reset)
-{
-    char why[400];
-    struct odk_str text = odk_str_from(reset->file);
-    if (!plan_csv_read(text, reset->group->id, client_arena(memory(reset)), &reset->rows, &reset->row_count, why,
-                       sizeof(why)))
-        return cli_fail(EXIT_CODE_USAGE, "%s: %s", reset->from_file, why);
-    if (reset->row_count == 0)
-        return cli_fail(EXIT_CODE_NOT_FOUND, "%s has no line for group %s", reset->from_file,
-                        cli_escaped(reset->group->id).text);
-    return EXIT_CODE_OK;
-}
-
-/* -- the plan -------------------------------------------------------------------------------------------------------
- */
-
-static void current_fill(struct reset *reset)
-{
-    const struct admin_group *group = reset->group;
-    for (size_t i = 0, at = 0; i < reset->row_count; i++) {
-        struct plan_row *row = &reset->rows[i];
-        row->current = -1;
-        for (; at < group->offset_count; at++) { /* both are ordered */
-            struct plan_row here = { .topic = group->offsets[at].topic, .partition = group->offsets[at].partition };
-            int order = plan_row_order(&here, row);
-            if (order == 0 && group->offsets[at].error == KAFKA_NONE)
-                row->current = group->offsets[at].offset;
-            if (order >= 0)
-                break;
-        }
-    }
-}
-
-static int partition_unknown(const struct reset *reset, const struct plan_row *row)
-{
-    struct cli_text topic = cli_escaped(row->topic);
-    if (row->current < 0)
-        return cli_fail(EXIT_CODE_NOT_FOUND, "topic %s has no partition %d; try: odradek topic list", topic.text,
-                        row->partition);
-    return cli_fail(EXIT_CODE_NOT_FOUND,
-                    "topic %s has no partition %d; to forget what is committed there: "
-                    "odradek group delete-offsets %s --topic %s:%d",
-                    topic.text, row->partition, cli_escaped(reset->group->id).text, topic.text, row->partition);
-}
-
-/* What the logs say, into one member of each row. */
-static int log_fill(struct reset *reset, int64_t which, size_t member)
-{
-    struct log_offset *list = client_new(memory(reset), struct log_offset, reset->row_count);
-    for (size_t i = 0; i < reset->row_count; i++)
-        list[i] = (struct log_offset){ .topic = reset->rows[i].topic, .partition = reset->rows[i].partition };
-    enum exit_code code = offsets_find(reset->cluster, list, reset->row_count, which);
-    if (code != EXIT_CODE_OK)
-        return failed(reset, code);
-    for (size_t i = 0; i < reset->row_count; i++) {
-        if (list[i].error == KAFKA_UNKNOWN_TOPIC_OR_PARTITION)
-            return partition_unknown(reset, &reset->rows[i]);
-        if (list[i].error != KAFKA_NONE)
-            return cli_fail(client_exit_code(list[i].error), "topic %s, partition %d: %s",
-                            cli_escaped(list[i].topic).text, list[i].partition, kafka_error_text(list[i].error));
-        memcpy((char *)&reset->rows[i] + member, &list[i].offset, sizeof(list[i].offset));
-    }
-    return EXIT_CODE_OK;
-}
-
-static int rows_solve(struct reset *reset)
-{
-    for (size_t i = 0; i < reset->row_count; i++)
-        if (!plan_solve(&reset->scenario, &reset->rows[i]))
-            return cli_fail(EXIT_CODE_FAILURE,
-                            "topic %s, partition %d: nothing is committed that could be shifted; "
-                            "try --to-earliest, --to-latest or --to-offset",
-                            cli_escaped(reset->rows[i].topic).text, reset->rows[i].partition);
-    return EXIT_CODE_OK;
-}
-
-static int plan_make(struct reset *reset)
-{
-    int code = reset->from_file    ? rows_of_file(reset)
-               : reset->all_topics ? rows_of_group(reset)
-                                   : rows_of_topics(reset);
-    if (code != EXIT_CODE_OK)
-        return code;
-    current_fill(reset);
-    code = log_fill(reset, OFFSETS_EARLIEST, offsetof(struct plan_row, start));
-    if (code == EXIT_CODE_OK)
-        code = log_fill(reset, OFFSETS_LATEST, offsetof(struct plan_row, end));
-    if (code == EXIT_CODE_OK && reset->scenario.kind == PLAN_TO_MOMENT)
-        code = log_fill(reset, reset->scenario.value, offsetof(struct plan_row, asked));
-    return code == EXIT_CODE_OK ? rows_solve(reset) : code;
-}
-
-/* -- showing it -----------------------------------------------------------------------------------------------------
- */
-
-static void plan_table(const struct reset *reset)
-{
-    static const char *const heads[] = {
-        "GROUP", "TOPIC", "PARTITION", "CURRENT-OFFSET", "NEW-OFFSET", "CHANGE", "NOTE"
-    };
-    struct table table;
-    table_init(&table, heads, countof(heads));
-    for (size_t i = 0; i < reset->row_count; i++) {
-        const struct plan_row *row = &reset->rows[i];
-        int64_t change;
-        table_str(&table, reset->group->id);
-        table_str(&table, row->topic);
-        table_int(&table, row->partition);
-        table_int_or_dash(&table, row->current);
-        table_int(&table, row->target);
-        if (plan_change(row, &change))
-            table_change(&table, change);
-        else
-            table_dash(&table);
-        table_text(&table, plan_note_text(row->note));
-    }
-    table_print(&table, stdout, TABLE_HEADS);
-}
-
-static void plan_json(const struct reset *reset, const struct admin_commit *commit)
-{
-    struct json json;
-    json_init(&json, stdout);
-    for (size_t i = 0; i < reset->row_count; i++) {
-        const struct plan_row *row = &reset->rows[i];
-        int64_t change;
-        json_object(&json, NULL);
-        json_str(&json, "group", reset->group->id);
-        json_str(&json, "topic", row->topic);
-        json_int(&json, "partition", row->partition);
-        if (row->current >= 0)
-            json_int(&json, "current_offset", row->current);
-        else
-            json_null(&json, "current_offset");
-        json_int(&json, "new_offset", row->target);
-        if (plan_change(row, &change))
-            json_int(&json, "change", change);
-        else
-            json_null(&json, "change");
-        json_text(&json, "note", row->note == PLAN_PLAIN ? NULL : plan_note_text(row->note));
-        json_bool(&json, "executed", commit->stored[i] == row->target);
-        json_end(&json);
-        json_line(&json);
-    }
-}
-
-static void plan_show(const struct reset *reset, const struct admin_commit *commit)
-{
-    if (reset->export)
-        for (size_t i = 0; i < reset->row_count; i++)
-            plan_csv_write(stdout, &reset->rows[i]);
-    else if (reset->common.json)
-        plan_json(reset, commit);
-    else
-        plan_table(reset);
-}
+#define UNSET          INT64_MIN /* of an option with a number */
 
 /* -- doing it -------------------------------------------------------------------------------------------------------
  */
@@ -337,12 +41,12 @@ static int group_look(struct reset *reset)
     struct admin_group *group = reset->group;
     enum exit_code code = admin_groups_describe(reset->cluster, group, 1);
     if (code != EXIT_CODE_OK)
-        return failed(reset, code);
+        return reset_failed(reset, code);
     if (group->error == KAFKA_GROUP_ID_NOT_FOUND && group->type != ADMIN_OTHER) {
         group->error = KAFKA_NONE;
         group->member_count = 0;
     }
-    return group->error == KAFKA_NONE ? EXIT_CODE_OK : group_failed(reset);
+    return group->error == KAFKA_NONE ? EXIT_CODE_OK : reset_group_failed(reset);
 }
 
 /*
@@ -354,10 +58,10 @@ static int group_settle(struct reset *reset)
     int64_t until_ms = cluster_deadline(reset->cluster);
     int code;
     do {
-        client_pause(memory(reset), AGAIN_PAUSE_MS);
+        client_pause(reset_memory(reset), AGAIN_PAUSE_MS);
         code = group_look(reset);
     } while (code == EXIT_CODE_OK && odk_str_eq(reset->group->state, ODK_STR("PreparingRebalance")) &&
-             client_mono_ms(memory(reset)) < until_ms);
+             client_mono_ms(reset_memory(reset)) < until_ms);
     return code;
 }
 
@@ -408,9 +112,9 @@ static int plan_execute(struct reset *reset, struct admin_commit *commit)
             return refused(reset);
         enum exit_code code = admin_commit(reset->cluster, reset->group, commit);
         if (code != EXIT_CODE_OK)
-            return failed(reset, code);
+            return reset_failed(reset, code);
         if (reset->group->error != KAFKA_NONE)
-            return group_failed(reset);
+            return reset_group_failed(reset);
         if (!any_got_in(commit)) {
             int judged = rows_judge(reset, commit);
             if (judged == EXIT_CODE_OK)
@@ -449,24 +153,24 @@ static int reset_run(struct reset *reset, char *name)
         return code;
     enum exit_code asked = admin_groups_committed(reset->cluster, reset->group, 1);
     if (asked != EXIT_CODE_OK)
-        return failed(reset, asked);
+        return reset_failed(reset, asked);
     if (reset->group->error != KAFKA_NONE)
-        return group_failed(reset);
-    code = plan_make(reset);
+        return reset_group_failed(reset);
+    code = reset_plan(reset);
     if (code != EXIT_CODE_OK)
         return code;
     struct admin_commit commit = { .rows = reset->rows,
                                    .count = reset->row_count,
-                                   .errors = client_new(memory(reset), int16_t, reset->row_count),
-                                   .stored = client_new(memory(reset), int64_t, reset->row_count) };
+                                   .errors = client_new(reset_memory(reset), int16_t, reset->row_count),
+                                   .stored = client_new(reset_memory(reset), int64_t, reset->row_count) };
     for (size_t i = 0; i < reset->row_count; i++)
         commit.stored[i] = -1;
     bool after = reset->common.json; /* which also says what was done */
     if (!after)
-        plan_show(reset, &commit);
+        reset_plan_show(reset, &commit);
     code = reset->execute ? plan_execute(reset, &commit) : dry_run_told(reset);
     if (after)
-        plan_show(reset, &commit);
+        reset_plan_show(reset, &commit);
     return code;
 }
 

@@ -127,6 +127,14 @@ enum exit_code admin_groups_committed(struct cluster *cluster, struct admin_grou
     return admin_groups_ask_all(cluster, groups, count, committed_ask, NULL);
 }
 
+const struct admin_offset *admin_offset_find(const struct admin_group *group, struct odk_str topic, int32_t partition)
+{
+    struct admin_offset key = { .topic = topic, .partition = partition };
+    if (group->offset_count == 0)
+        return NULL;
+    return bsearch(&key, group->offsets, group->offset_count, sizeof(key), group_offset_order);
+}
+
 /* -- commit ---------------------------------------------------------------------------------------------------------
  */
 
@@ -192,9 +200,7 @@ static void commit_take(struct admin_group *group, struct admin_commit *commit,
 static void stored_take(const struct admin_group *group, struct admin_commit *commit)
 {
     for (size_t i = 0; i < commit->count; i++) {
-        struct admin_offset key = { .topic = commit->rows[i].topic, .partition = commit->rows[i].partition };
-        const struct admin_offset *found =
-            bsearch(&key, group->offsets, group->offset_count, sizeof(key), group_offset_order);
+        const struct admin_offset *found = admin_offset_find(group, commit->rows[i].topic, commit->rows[i].partition);
         commit->stored[i] = found && found->error == KAFKA_NONE ? found->offset : -1;
     }
 }

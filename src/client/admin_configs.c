@@ -124,8 +124,8 @@ enum exit_code admin_configs_describe(struct cluster *cluster, const struct admi
 /* -- alter --------------------------------------------------------------------------------------------------------- */
 
 static enum exit_code target_alter(struct cluster *cluster, const struct admin_config_target *target,
-                                   struct incremental_alter_configs_request_config *configs, size_t count,
-                                   bool dry_run, struct admin_outcome *ret)
+                                   struct incremental_alter_configs_request_config *configs, size_t count, bool dry_run,
+                                   struct admin_outcome *ret)
 {
     struct client *client;
     enum exit_code code = target_reach(cluster, target, &client);
@@ -206,9 +206,9 @@ enum exit_code admin_configs_list(struct cluster *cluster, int8_t type, struct a
     for (int32_t i = 0; i < response.config_resources_count; i++) {
         const struct list_config_resources_response_config_resource *one = &response.config_resources[i];
         if (admin_config_type_name(one->resource_type))
-            (*ret_targets)[(*ret_count)++] = (struct admin_config_target){
-                .type = (enum admin_config_type)one->resource_type, .name = one->resource_name
-            };
+            (*ret_targets)[(*ret_count)++] =
+                (struct admin_config_target){ .type = (enum admin_config_type)one->resource_type,
+                                              .name = one->resource_name };
     }
     if (*ret_count > 0)
         qsort(*ret_targets, *ret_count, sizeof(**ret_targets), target_order);

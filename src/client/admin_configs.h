@@ -29,7 +29,8 @@ struct admin_change {
 bool admin_change_parse(const char *text, enum admin_how how, struct admin_change *ret);
 /* "topic", "broker", "group" for people and JSON; NULL for other numbers. */
 const char *admin_config_type_name(int8_t type);
-/* Where a value comes from, for people and JSON: "topic", "broker", "brokers", "start", "default", "group"; "unknown". */
+/* Where a value comes from, for people and JSON: "topic", "broker", "brokers", "start", "default", "group"; "unknown".
+ */
 const char *admin_config_source_name(int8_t source);
 /* True if the value was given to the target itself, or (of brokers) by anybody. */
 bool admin_config_is_given(enum admin_config_type type, const struct describe_configs_response_config *config);

@@ -89,6 +89,8 @@ ODK_MUST_USE enum exit_code admin_groups_list(struct cluster *cluster, const str
 ODK_MUST_USE enum exit_code admin_groups_describe(struct cluster *cluster, struct admin_group *groups, size_t count);
 /* All committed offsets. A group that nobody knows has none. */
 ODK_MUST_USE enum exit_code admin_groups_committed(struct cluster *cluster, struct admin_group *groups, size_t count);
+/* What admin_groups_committed found for a partition; NULL: nothing. */
+const struct admin_offset *admin_offset_find(const struct admin_group *group, struct odk_str topic, int32_t partition);
 ODK_MUST_USE enum exit_code admin_groups_delete(struct cluster *cluster, struct admin_group *groups, size_t count);
 
 /* Forgets offsets, which are ordered; the outcome of each is its error. */

@@ -5,7 +5,7 @@
 #define VERSION_MAX 9
 #define NO_LEADER   (-1)
 
-static int log_offset_order(const void *left, const void *right)
+int log_offset_order(const void *left, const void *right)
 {
     const struct log_offset *a = left;
     const struct log_offset *b = right;

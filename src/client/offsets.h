@@ -12,6 +12,9 @@ struct log_offset {
     int16_t error;
 };
 
+/* By topic, then partition. */
+int log_offset_order(const void *left, const void *right);
+
 /*
  * Fills offset and error. which: OFFSETS_LATEST, OFFSETS_EARLIEST or a time in ms since 1970: the first record at or
  * behind it. list is ordered by topic and partition and holds each partition once.

@@ -631,6 +631,28 @@ def consume_with_a_group_shares_with_other_members(t):
     equal({value[2] for value in positions(t, t.unique).values()}, {0}, "lag")
 
 
+@case(timeout_s=90, needs=["control"])
+def consume_with_a_group_outlives_a_restart(t):
+    need_groups(t)
+    server = t.private_target()
+    server.start()
+    own = SimpleNamespace(bootstrap=server.bootstrap, options=t.options, run=t.run, topic=t.topic, unique=t.unique)
+    topic = filled_topic(own, 1)
+    with open(t.path("consume.err"), "w+b") as err:
+        process = subprocess.Popen([t.options.binary, "consume", topic, "-g", t.unique, "-b", own.bootstrap],
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err)
+        before = [process.stdout.readline() for _ in range(20)]
+        until("everything is committed", lambda: positions(own, t.unique) == {(topic, 0): (20, 20, 0)})
+        server.kill()
+        until("it says so", lambda: b"no broker answers" in open(err.name, "rb").read(), 40)
+        server.start()
+        produce_all(producer(own.bootstrap), topic, [{"value": b"after"}])
+        equal(before + [process.stdout.readline()], [b"0-%d\n" % i for i in range(20)] + [b"after\n"], "records")
+        process.send_signal(signal.SIGINT)
+        equal(process.wait(20), INTERRUPTED, "exit code")
+    until("the last one is committed too", lambda: positions(own, t.unique) == {(topic, 0): (21, 21, 0)})
+
+
 # -- the documentation ------------------------------------------------------------------------------------------------
 
 
