@@ -1,6 +1,7 @@
 """Consumer groups with Kafka's own tools: both group protocols, the group tool, what the tools read of our offsets."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import time
 from harness import segment
 from harness.case import case, check, equal
 from harness.clients import create_topic, produce_all, producer
-from harness.jvm import full_name, java_command
+from harness.jvm import JAVA_DIR, full_name, java_command
 from test_groups import committed_of, member
 from test_java import tool
 from test_segments import QUIET_S
@@ -51,7 +52,7 @@ class Background:
     """A Java tool in a machine of its own, as long as the test needs it; every line of its output is kept."""
 
     def __init__(self, main, *args):
-        command = java_command(full_name(main), *[str(arg) for arg in args])
+        command = java_command(main if main.endswith(".java") else full_name(main), *[str(arg) for arg in args])
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
                                         stderr=subprocess.PIPE)
         self.lines, self.errors = [], []
@@ -138,6 +139,63 @@ def members_share_and_take_over(t, protocol):
     reader = member(t.bootstrap, t.unique)
     equal(committed_of(reader, t.topic, range(4)), [60] * 4, "committed")
     reader.close()
+
+
+@case(timeout_s=150, needs=["jvm"])
+def group_changes_its_protocol_under_its_members(t):
+    create_topic(t.bootstrap, t.topic, 4)
+    numbers_of(t, t.topic, 0, 200, 4)
+    # Cooperative: the one that stays shall keep what it keeps.
+    settings = {"partition_assignment_strategy": "org.apache.kafka.clients.consumer.CooperativeStickyAssignor"}
+    old, new = verifiable(t, "classic", **settings), None
+    members = [old]
+    consumed = lambda: sum(event["count"] for m in members for event in m.events("records_consumed"))
+    try:
+        wait_for(lambda: (old.owned(), old.errors[-3:]), lambda: old.owned() == [0, 1, 2, 3] and consumed() >= 200)
+        new = verifiable(t, "consumer")
+        members.append(new)
+        wait_for(lambda: [(m.owned(), m.errors[-3:]) for m in members],
+                 lambda: [len(m.owned()) for m in members] == [2, 2])
+        equal(sorted(old.owned() + new.owned()), [0, 1, 2, 3], "partitions")
+        check(t.unique in tool(t, GROUPS, "--list", "--type", "consumer").out.split(), "it is no consumer group")
+        before = consumed()
+        numbers_of(t, t.topic, 200, 240, 4)
+        wait_for(lambda: consumed() - before, lambda: consumed() - before >= 40)
+        equal(new.end(), ENDED, "exit code of the consumer")
+        wait_for(lambda: (old.owned(), old.lines[-5:]), lambda: old.owned() == [0, 1, 2, 3])
+        check(t.unique in tool(t, GROUPS, "--list", "--type", "classic").out.split(), "it is no classic group")
+        before = consumed()
+        numbers_of(t, t.topic, 240, 280, 4)
+        wait_for(lambda: consumed() - before, lambda: consumed() - before >= 40)
+        equal(old.end(), ENDED, "exit code of the classic member")
+    finally:
+        for one in members:
+            one.end(signal.SIGKILL)
+    reader = member(t.bootstrap, t.unique)
+    equal(committed_of(reader, t.topic, range(4)), [70] * 4, "committed")
+    reader.close()
+
+
+@case(timeout_s=90, needs=["jvm"])
+def the_server_matches_patterns(t):
+    names = [f"{t.topic}.{i}" for i in range(2)]
+    program = os.path.join(JAVA_DIR, "PatternReader.java")
+    create_topic(t.bootstrap, names[0], 1)
+    create_topic(t.bootstrap, f"{t.topic}-other", 1)
+    numbers_of(t, names[0], 0, 10)
+    numbers_of(t, f"{t.topic}-other", 100, 110)
+    reader = Background(program, t.bootstrap, t.unique, f"{re.escape(t.topic)}\\.\\d")
+    wrong = Background(program, t.bootstrap, t.unique + "-wrong", "(?=look)ahead")
+    try:
+        wait_for(lambda: (reader.lines, reader.errors[:6]), lambda: len(reader.lines) == 10)
+        create_topic(t.bootstrap, names[1], 1)
+        numbers_of(t, names[1], 10, 20)
+        wait_for(lambda: (reader.lines, reader.errors[-3:]), lambda: len(reader.lines) == 20)
+        wait_for(lambda: (wrong.lines, wrong.errors[-3:]), lambda: wrong.lines == ["invalid"])
+    finally:
+        reader.end()
+        wrong.end(signal.SIGKILL)
+    equal(sorted(int(line) for line in reader.lines), list(range(20)), "read")
 
 
 # -- the group tool ---------------------------------------------------------------------------------------------------

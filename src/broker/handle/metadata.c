@@ -64,10 +64,18 @@ static enum kafka_error created_error(const struct metadata *metadata, struct od
     return KAFKA_NONE;
 }
 
+/* An id decides, as with Kafka: Java's consumers send an empty name along with it. */
+static bool asks_by_id(const struct metadata_request_topic *asked)
+{
+    return !odk_uuid_is_zero(asked->topic_id);
+}
+
 static enum kafka_error missing_error(const struct metadata *metadata, const struct metadata_request_topic *asked)
 {
+    if (asks_by_id(asked))
+        return KAFKA_UNKNOWN_TOPIC_ID;
     if (!asked->name.data)
-        return odk_uuid_is_zero(asked->topic_id) ? KAFKA_INVALID_REQUEST : KAFKA_UNKNOWN_TOPIC_ID;
+        return KAFKA_INVALID_REQUEST;
     if (topic_name_check(asked->name))
         return KAFKA_INVALID_TOPIC_EXCEPTION;
     enum kafka_error error = created_error(metadata, asked->name);
@@ -77,7 +85,9 @@ static enum kafka_error missing_error(const struct metadata *metadata, const str
 static const struct topic *asked_find(const struct metadata *metadata, const struct metadata_request_topic *asked)
 {
     const struct topics *topics = &metadata->request->broker->topics;
-    return asked->name.data ? topics_by_name(topics, asked->name) : topics_by_id(topics, asked->topic_id);
+    if (asks_by_id(asked))
+        return topics_by_id(topics, asked->topic_id);
+    return asked->name.data ? topics_by_name(topics, asked->name) : NULL;
 }
 
 static bool asked_fill(struct metadata *metadata, const struct metadata_request_topic *asked,
@@ -88,7 +98,7 @@ static bool asked_fill(struct metadata *metadata, const struct metadata_request_
         return topic_fill(metadata, topic, out);
     metadata_response_topic_init(out);
     out->error_code = (int16_t)missing_error(metadata, asked);
-    out->name = asked->name;
+    out->name = asks_by_id(asked) ? (struct odk_str){ 0 } : asked->name;
     out->topic_id = asked->topic_id;
     return true;
 }
@@ -147,7 +157,7 @@ static void metadata_reply(struct metadata *metadata)
 
 static bool may_create(const struct metadata *metadata, const struct metadata_request_topic *asked)
 {
-    return asked->name.data && !topic_name_check(asked->name) && !topic_name_is_internal(asked->name) &&
+    return asked->name.data && !asks_by_id(asked) && !topic_name_check(asked->name) && !topic_name_is_internal(asked->name) &&
            !asked_find(metadata, asked);
 }
 

@@ -261,17 +261,23 @@ static void metadata_finds_by_id(void **state)
     (void)state;
     struct harness *harness = harness_new(1, NULL);
     make_topic(harness, "t", 1, NULL);
-    struct metadata_request_topic topics[2] = { { .topic_id = harness_topic(harness, 0, "t")->id },
-                                                { .topic_id = { .b = { 1, 2, 3 } } } };
+    struct metadata_request_topic topics[] = { { .topic_id = harness_topic(harness, 0, "t")->id },
+                                               { .topic_id = { .b = { 1, 2, 3 } } },
+                                               /* Java's consumers: an empty name along with the id */
+                                               { .topic_id = harness_topic(harness, 0, "t")->id, .name = ODK_STR("") },
+                                               { .topic_id = { .b = { 1, 2, 3 } }, .name = ODK_STR("") } };
     struct metadata_request request;
     struct metadata_response response;
     metadata_request_init(&request);
     request.topics = topics;
-    request.topics_count = 2;
+    request.topics_count = countof(topics);
+    request.allow_auto_topic_creation = true;
     assert_int_equal(harness_call(harness, 0, WIRE_KEY_METADATA, 12, &request, &response), REQUEST_REPLY);
-    assert_true(odk_str_eq(response.topics[0].name, ODK_STR("t")));
-    assert_int_equal(response.topics[1].error_code, KAFKA_UNKNOWN_TOPIC_ID);
-    assert_null(response.topics[1].name.data);
+    for (uint32_t i = 0; i < countof(topics); i += 2) {
+        assert_true(odk_str_eq(response.topics[i].name, ODK_STR("t")));
+        assert_int_equal(response.topics[i + 1].error_code, KAFKA_UNKNOWN_TOPIC_ID);
+        assert_null(response.topics[i + 1].name.data);
+    }
     harness_free(harness);
 }
 
