@@ -392,7 +392,7 @@ static void consumer_step(struct actor *actor, uint64_t now_ns)
         violation_set(fleet->violation, "no common version of Fetch");
 }
 
-void consumer_verify(struct actor *actor)
+static void consumer_verify(struct actor *actor)
 {
     struct consumer *consumer = consumer_of(actor);
     struct model *model = &actor->fleet->model;
@@ -418,10 +418,11 @@ static void consumer_free(struct actor *actor)
     free(consumer_of(actor));
 }
 
-const struct actor_kind consumer_kind = { .step = consumer_step,
+static const struct actor_kind consumer_kind = { .step = consumer_step,
                                           .answered = consumer_answered,
                                           .lost = consumer_lost,
                                           .busy = consumer_busy,
+                                          .verify = consumer_verify,
                                           .free = consumer_free };
 
 struct actor *consumer_new(struct fleet *fleet)

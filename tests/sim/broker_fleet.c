@@ -34,11 +34,25 @@ void actor_deinit(struct actor *actor)
     kclient_deinit(&actor->client);
 }
 
+/* Half of all seeds have groups, of all kinds or of some. */
+static void groups_add(struct fleet *fleet)
+{
+    uint64_t kinds = prng_chance(&fleet->rng, 500000) ? prng_between(&fleet->rng, 1, 7) : 0;
+    fleet->has_groups = kinds != 0;
+    for (uint64_t i = kinds & 1 ? prng_between(&fleet->rng, 1, 3) : 0; i > 0; i--)
+        fleet->actors[fleet->actor_count++] = member_new(fleet);
+    for (uint64_t i = kinds & 2 ? prng_between(&fleet->rng, 1, 3) : 0; i > 0; i--)
+        fleet->actors[fleet->actor_count++] = modern_new(fleet);
+    for (uint64_t i = kinds ? prng_between(&fleet->rng, 1, 2) : 0; i > 0; i--) /* they read back all groups */
+        fleet->actors[fleet->actor_count++] = alone_new(fleet);
+}
+
 void fleet_init(struct fleet *fleet, struct sim_world *world, uint64_t seed, struct violation *violation,
                 struct fleet_tally *tally)
 {
     *fleet = (struct fleet){ .world = world, .violation = violation, .tally = tally, .rng.state = seed };
     model_init(&fleet->model, violation);
+    groups_model_init(&fleet->groups, &fleet->model);
     fleet->io = sim_io_new(world, &(struct sim_io_options){ .process = CLIENTS_PROCESS, .remote = true });
     uint64_t producers = prng_between(&fleet->rng, 1, 4);
     uint64_t consumers = prng_between(&fleet->rng, 1, 3);
@@ -47,6 +61,7 @@ void fleet_init(struct fleet *fleet, struct sim_world *world, uint64_t seed, str
     for (uint64_t i = 0; i < consumers; i++)
         fleet->actors[fleet->actor_count++] = consumer_new(fleet);
     fleet->actors[fleet->actor_count++] = admin_new(fleet);
+    groups_add(fleet);
 }
 
 void fleet_deinit(struct fleet *fleet)
@@ -56,6 +71,7 @@ void fleet_deinit(struct fleet *fleet)
         fleet->actors[i]->kind->free(fleet->actors[i]);
     }
     sim_io_free(fleet->io);
+    groups_model_deinit(&fleet->groups);
     model_deinit(&fleet->model);
 }
 
@@ -103,8 +119,8 @@ bool fleet_idle(const struct fleet *fleet)
 void fleet_verify(struct fleet *fleet)
 {
     for (uint32_t i = 0; i < fleet->actor_count; i++) {
-        if (fleet->actors[i]->kind == &consumer_kind)
-            consumer_verify(fleet->actors[i]);
+        if (fleet->actors[i]->kind->verify)
+            fleet->actors[i]->kind->verify(fleet->actors[i]);
     }
 }
 
@@ -225,6 +241,8 @@ static bool listing_has(void *context, const struct model_topic *topic)
 
 static void topic_take(struct fleet *fleet, const struct kcall *call, const struct metadata_response_topic *topic)
 {
+    if (topic->is_internal)
+        return;
     if (topic->error_code == ERROR_UNKNOWN_TOPIC || topic->error_code == ERROR_LEADER_NOT_AVAILABLE) {
         char name[32];
         (void)snprintf(name, sizeof(name), "%.*s", ODK_STR_FMT(topic->name));

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/units.h"
+#include "broker/group_host_internal.h"
+#include "coordinator/groups_internal.h"
 #include "server/conn.h"
 
 #define PORT        "127.0.0.1:9092"
@@ -75,6 +77,41 @@ static void node_io_new(struct node *node, struct node_io *own)
     own->ops.sendv = node_io_sendv;
     own->io->ops = &own->ops;
     own->loop_turn = false;
+}
+
+/* -- bugs in the groups' host: calls from one of its files to another, and to the groups, come by here ------------------ */
+
+/* Functions that stand in for others have no context of their own. */
+static enum node_bug groups_bug;
+
+void __real_group_append_answer(void *context, struct group_call *call);
+void __wrap_group_append_answer(void *context, struct group_call *call);
+enum odk_err __real_groups_replay(struct groups *groups, struct odk_bytes key, struct odk_bytes value);
+enum odk_err __wrap_groups_replay(struct groups *groups, struct odk_bytes key, struct odk_bytes value);
+enum kafka_error __real_classic_commit_check(struct group *group, const struct group_call *call,
+                                             struct odk_str member_id, struct odk_str instance_id, int32_t generation);
+enum kafka_error __wrap_classic_commit_check(struct group *group, const struct group_call *call,
+                                             struct odk_str member_id, struct odk_str instance_id, int32_t generation);
+
+void __wrap_group_append_answer(void *context, struct group_call *call)
+{
+    __real_group_append_answer(context, call);
+    if (groups_bug == NODE_BUG_EAGER_GROUPS)
+        container_of(call, struct group_errand, call)->after = 0;
+}
+
+enum odk_err __wrap_groups_replay(struct groups *groups, struct odk_bytes key, struct odk_bytes value)
+{
+    bool strike = groups_bug == NODE_BUG_FORGETFUL_GROUPS && key.len > 0 && (key.data[key.len - 1] ^ value.len) % 5 == 0;
+    return strike ? ODK_OK : __real_groups_replay(groups, key, value);
+}
+
+enum kafka_error __wrap_classic_commit_check(struct group *group, const struct group_call *call,
+                                             struct odk_str member_id, struct odk_str instance_id, int32_t generation)
+{
+    enum kafka_error error = __real_classic_commit_check(group, call, member_id, instance_id, generation);
+    bool strike = groups_bug == NODE_BUG_LENIENT_GROUPS && error == KAFKA_ILLEGAL_GENERATION;
+    return strike ? KAFKA_NONE : error;
 }
 
 /* -- what the reactors are given -------------------------------------------------------------------------------- */
@@ -232,6 +269,7 @@ static enum odk_err boot(struct node *node)
 
 void node_start(struct node *node, const struct node_options *options)
 {
+    groups_bug = options->bug;
     *node = (struct node){ .options = *options, .state = NODE_STARTING };
     enum odk_err err = boot(node);
     node->reactors = xcalloc(NODE_REACTORS_MAX, sizeof(struct reactor));

@@ -27,8 +27,11 @@ enum node_state { NODE_OFF, NODE_STARTING, NODE_UP, NODE_DRAINING, NODE_CLOSING,
 /* Bugs planted above the io: what a program with that bug would do. */
 enum node_bug {
     NODE_BUG_NONE,
-    NODE_BUG_LOST_REPLY,  /* now and then a reply is said to be sent and is not */
-    NODE_BUG_NO_RECOVERY, /* the start after a crash does not look into the journals */
+    NODE_BUG_LOST_REPLY,       /* now and then a reply is said to be sent and is not */
+    NODE_BUG_NO_RECOVERY,      /* the start after a crash does not look into the journals */
+    NODE_BUG_EAGER_GROUPS,     /* answers of groups do not wait for what they rest on */
+    NODE_BUG_FORGETFUL_GROUPS, /* a start of groups passes over a record now and then */
+    NODE_BUG_LENIENT_GROUPS,   /* a commit of an earlier generation is taken for one of this */
 };
 
 struct node;

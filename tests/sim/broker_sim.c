@@ -225,7 +225,8 @@ static void faults_stop(struct run *run)
 static uint64_t work_drawn(struct run *run)
 {
     uint64_t dice = prng_below(&run->rng, 10);
-    return prng_between(&run->rng, 20, dice < 6 ? 150 : dice < 9 ? 500 : 1200);
+    uint64_t factor = run->fleet.has_groups ? 3 : 1; /* a round of a group takes many requests */
+    return factor * prng_between(&run->rng, 20, dice < 6 ? 150 : dice < 9 ? 500 : 1200);
 }
 
 static void faulty_life(struct run *run)
@@ -305,6 +306,16 @@ static void config_draw(struct run *run)
     config_put(run, "log.message.timestamp.before.max.ms", INT64_MAX);
     config_put(run, "max.incremental.fetch.session.cache.slots", prng_between(rng, 0, 6));
     config_put(run, "request.memory.bytes", MIB(1) << prng_below(rng, 5));
+    config_put(run, "offsets.topic.num.partitions", prng_between(rng, 1, 5));
+    config_put(run, "offsets.topic.segment.bytes", KIB(8) << prng_below(rng, 4));
+    config_put(run, "offsets.retention.minutes", INT32_MAX); /* the wall clock steps */
+    config_put(run, "group.initial.rebalance.delay.ms", prng_below(rng, 2) * prng_below(rng, 3000));
+    config_put(run, "group.min.session.timeout.ms", 1000);
+    config_put(run, "group.consumer.min.session.timeout.ms", 1000);
+    config_put(run, "group.consumer.session.timeout.ms", FLEET_SESSION_MS);
+    config_put(run, "group.consumer.min.heartbeat.interval.ms", 100);
+    config_put(run, "group.consumer.heartbeat.interval.ms", prng_between(rng, 100, 2000));
+    config_put(run, "group.consumer.assignment.interval.ms", prng_below(rng, 2) * 1000);
     struct odk_store_options *o = &run->store;
     o->journal_file_bytes = (uint32_t)KIB(128) << prng_below(rng, 2);
     o->journal_bytes_max = (uint64_t)o->journal_file_bytes * prng_between(rng, 2, 6);

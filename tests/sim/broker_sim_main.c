@@ -43,6 +43,9 @@ static const struct canary canaries[] = {
     { "read", SIM_LIE_READ, NODE_BUG_NONE },
     { "lost-reply", SIM_LIE_NONE, NODE_BUG_LOST_REPLY },
     { "no-recovery", SIM_LIE_NONE, NODE_BUG_NO_RECOVERY },
+    { "eager-groups", SIM_LIE_NONE, NODE_BUG_EAGER_GROUPS },
+    { "forgetful-groups", SIM_LIE_NONE, NODE_BUG_FORGETFUL_GROUPS },
+    { "lenient-groups", SIM_LIE_NONE, NODE_BUG_LENIENT_GROUPS },
 };
 
 struct settings {
@@ -150,6 +153,9 @@ static void print_tally(const struct board *board)
                  " deleted, %" PRIu64 " grown, %" PRIu64 " settings altered, %" PRIu64 " seen, %" PRIu64 " connections, %" PRIu64 " logs read back\n",
                  f->batches, f->acked, f->retried, f->refused, f->fetches, f->read_batches, f->lookups, f->created,
                  f->deleted, f->grown, f->altered, f->settings_seen, f->connections, f->verified);
+    (void)printf("%" PRIu64 " offsets committed, read %" PRIu64 " times; %" PRIu64 " joins, %" PRIu64
+                 " assignments, %" PRIu64 " heartbeats of the newer protocol, %" PRIu64 " groups deleted\n",
+                 f->commits, f->offsets_seen, f->joins, f->syncs, f->heartbeats, f->groups_deleted);
 }
 
 static bool parse_seeds(struct settings *settings, const char *text)
