@@ -242,10 +242,12 @@ static void call_consumer_heartbeat(struct groups *groups, struct group_call *ca
 {
     struct odk_str id = call_group_id(call);
     enum kafka_error error = groups_find(groups, id) ? KAFKA_NONE : groups_room(groups, id);
-    if (id.len == 0)
-        error = KAFKA_INVALID_REQUEST;
-    if (error != KAFKA_NONE) {
-        groups_refuse(groups, call, error);
+    if (id.len == 0 || error != KAFKA_NONE) {
+        struct consumer_group_heartbeat_response *out = call->out;
+        group_call_refuse(call, id.len == 0 ? KAFKA_INVALID_REQUEST : error);
+        out->error_message = id.len == 0 ? ODK_STR("the group id is missing")
+                                         : ODK_STR("the group id is too long, or there are too many groups");
+        groups_answer(groups, call);
         return;
     }
     struct group *group = groups_take(groups, id);
@@ -256,10 +258,14 @@ static void call_consumer_heartbeat(struct groups *groups, struct group_call *ca
 static void call_consumer_describe(struct groups *groups, struct group_call *call)
 {
     struct group *group = groups_find(groups, call_group_id(call));
-    if (group && group->modern)
+    struct consumer_group_describe_response_group *out = call->out;
+    if (group && group->modern) {
         modern_describe(group, call);
-    else
-        groups_refuse(groups, call, KAFKA_GROUP_ID_NOT_FOUND);
+        return;
+    }
+    group_call_refuse(call, KAFKA_GROUP_ID_NOT_FOUND);
+    out->error_message = group ? ODK_STR("the group is not a consumer group") : ODK_STR("there is no such group");
+    groups_answer(groups, call);
 }
 
 void groups_call(struct groups *groups, struct group_call *call)

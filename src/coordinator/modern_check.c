@@ -54,7 +54,7 @@ static bool epoch_check(struct group *group, struct group_call *call)
         return REFUSE_INVALID("the member id is missing");
     if (in->member_epoch != MODERN_EPOCH_JOIN)
         return true;
-    if (in->rebalance_timeout_ms == -1)
+    if (in->rebalance_timeout_ms <= 0)
         return REFUSE_INVALID("a member that joins must say its rebalance timeout");
     if (in->topic_partitions_count != 0)
         return REFUSE_INVALID("a member that joins owns nothing: its list of partitions must be there and empty");

@@ -172,6 +172,8 @@ static bool find_room(struct beat *beat)
     const struct modern *modern = beat->group->modern;
     const struct modern_member *before = beat->member ? beat->member : beat->replaced;
     int32_t members_max = MIN(beat->group->groups->env.config->modern_size_max, (int32_t)GROUP_MEMBERS_MAX);
+    if (before && beat->in->subscribed_topic_names_count < 0 && !beat->in->subscribed_topic_regex.data)
+        return true; /* it says nothing that takes room, as most heartbeats do */
     size_t bytes = modern->told_bytes + modern_told_bytes(&beat->told) - (before ? modern_told_bytes(before->told) : 0);
     if (!before && (int64_t)HASH_CNT(by_id, modern->members) >= members_max)
         return REFUSE(beat, KAFKA_GROUP_MAX_SIZE_REACHED, "the group has reached its %d members", members_max);

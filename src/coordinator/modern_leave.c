@@ -38,9 +38,10 @@ void modern_fence(struct group *group, struct modern_member *const *members, uin
     modern_bump(group->modern);
 }
 
-static void fence_by_timer(struct modern_member *member)
+static void fence_by_timer(struct modern_member *member, const char *why)
 {
     struct group *group = member->modern->group;
+    groups_say(group, why, modern_member_id(member));
     modern_fence(group, &member, 1);
     groups_flush(group->groups);
 }
@@ -48,13 +49,13 @@ static void fence_by_timer(struct modern_member *member)
 void modern_session_fire(struct timer *timer, uint64_t now_ns)
 {
     (void)now_ns;
-    fence_by_timer(container_of(timer, struct modern_member, session));
+    fence_by_timer(container_of(timer, struct modern_member, session), "a member is gone: its session has ended");
 }
 
 void modern_progress_fire(struct timer *timer, uint64_t now_ns)
 {
     (void)now_ns;
-    fence_by_timer(container_of(timer, struct modern_member, progress));
+    fence_by_timer(container_of(timer, struct modern_member, progress), "a member is gone: it did not follow in time");
 }
 
 /* -- by heartbeat ------------------------------------------------------------------------------------------------- */

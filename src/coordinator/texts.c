@@ -32,7 +32,7 @@ bool texts_has(const struct odk_str *texts, uint32_t count, struct odk_str text)
 bool texts_equal(const struct odk_str *a, uint32_t a_count, const struct odk_str *b, uint32_t b_count)
 {
     bool equal = a_count == b_count;
-    for (uint32_t i = 0; equal && i < a_count; i++)
+    for (uint32_t i = 0; equal && a != b && i < a_count; i++)
         equal = odk_str_eq(a[i], b[i]);
     return equal;
 }

@@ -46,6 +46,7 @@ static void bad_requests_are_refused_with_a_reason(void **state)
         { { .member = "m", .names = "t", .owned = "", .timeout_ms = 1, .instance = "" }, KAFKA_INVALID_REQUEST },
         { { .member = "m", .names = "t", .owned = "", .timeout_ms = 1, .rack = "" }, KAFKA_INVALID_REQUEST },
         { { .member = "m", .names = "t", .owned = "" }, KAFKA_INVALID_REQUEST }, /* no rebalance timeout */
+        { { .group = "", .member = "m", .names = "t", .owned = "", .timeout_ms = 1 }, KAFKA_INVALID_REQUEST },
         { { .member = "m", .names = "t", .timeout_ms = 1 }, KAFKA_INVALID_REQUEST },
         { { .member = "m", .owned = "", .timeout_ms = 1 }, KAFKA_INVALID_REQUEST },
         { { .member = "m", .epoch = -2 }, KAFKA_INVALID_REQUEST },
