@@ -119,8 +119,10 @@ static void find_members(struct division *d)
         d->members[d->member_count++] = member;
     qsort(d->members, d->member_count, sizeof(struct modern_member *), by_liking_of_range);
     struct assign_member *members = scratch_new(d, struct assign_member, d->member_count);
-    for (uint32_t m = 0; m < d->member_count; m++)
-        members[m] = subscription_of(d, d->members[m]);
+    for (uint32_t m = 0; m < d->member_count; m++) {
+        bool as_before = m > 0 && modern_told_same_topics(d->members[m - 1]->told, d->members[m]->told);
+        members[m] = as_before ? members[m - 1] : subscription_of(d, d->members[m]);
+    }
     d->assign.members = members;
     d->assign.member_count = d->member_count;
 }
