@@ -270,6 +270,7 @@ static void mistakes_have_kafkas_errors(void **state)
         { BROKER, "1", "log.retention.ms", SET, "x", KAFKA_INVALID_REQUEST, NULL },
         { BROKER, "1", "num.partitions", SET, "5", KAFKA_INVALID_REQUEST,
           "Cannot update these configs dynamically: [num.partitions]" },
+        { BROKER, "1", "sasl.kerberos.min.time.before.relogin", SET, "58000", KAFKA_NONE, NULL },
         { BROKER, "1", "num.partitions", DELETE, NULL, KAFKA_NONE, NULL },
         { BROKER, "", "listeners", SET, "PLAINTEXT://:1", KAFKA_INVALID_REQUEST, NULL },
         { BROKER, "1", "no.such.key", SET, "5", KAFKA_INVALID_CONFIG, "Unknown broker config name: no.such.key" },
