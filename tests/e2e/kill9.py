@@ -47,8 +47,8 @@ OTHER_KINDS = ["undelivered", "client-error", "lost-topic", "start"]
 class Writer:
     """One producer: sends its keys in turn, remembers what was acknowledged."""
 
-    def __init__(self, number, bootstrap, recorder):
-        self.number, self.recorder = number, recorder
+    def __init__(self, number, bootstrap, recorder, places=PLACES, rate=RATE_PER_PRODUCER):
+        self.number, self.recorder, self.places, self.rate = number, recorder, places, rate
         self.idempotent = number % 2 == 0
         self.next_seq = [0] * KEYS_PER_PRODUCER
         self.outstanding = 0
@@ -69,11 +69,11 @@ class Writer:
             self.recorder.client_errors.append(f"producer {self.number}: {error}")
 
     def place_of(self, key):
-        return PLACES[(self.number * 5 + key) % len(PLACES)]
+        return self.places[(self.number * 5 + key) % len(self.places)]
 
     def step(self, sending):
         """Takes delivery reports and, when sending, sends what is due."""
-        due = int((time.monotonic() - self.begin) * RATE_PER_PRODUCER)
+        due = int((time.monotonic() - self.begin) * self.rate)
         self.client.poll(0)
         while sending and self.sent < due and self.outstanding < OUTSTANDING_MAX:
             key = self.sent % KEYS_PER_PRODUCER
@@ -81,7 +81,7 @@ class Writer:
             self.next_seq[key] += 1
             self.sent += 1
         # What could not be sent while the server was away is not made up for in one burst.
-        self.begin = max(self.begin, time.monotonic() - (self.sent + 200) / RATE_PER_PRODUCER)
+        self.begin = max(self.begin, time.monotonic() - (self.sent + 200) / self.rate)
 
     def send(self, name):
         place = self.place_of(name[1])
@@ -106,11 +106,11 @@ class Recorder:
 class Load:
     """The writers and the reader, each kind in a thread, from start to finish."""
 
-    def __init__(self, bootstrap, numbers):
-        self.bootstrap = bootstrap
+    def __init__(self, bootstrap, numbers, places=PLACES, rate=RATE_PER_PRODUCER):
+        self.bootstrap, self.places = bootstrap, places
         self.recorder = Recorder()
         self.stopping, self.pausing = threading.Event(), threading.Event()
-        self.writers = [Writer(number, bootstrap, self.recorder) for number in numbers]
+        self.writers = [Writer(number, bootstrap, self.recorder, places, rate) for number in numbers]
         self.threads = [threading.Thread(target=self.write, daemon=True),
                         threading.Thread(target=self.read, daemon=True)]
         for thread in self.threads:
@@ -127,7 +127,7 @@ class Load:
                            "auto.offset.reset": "error", "reconnect.backoff.ms": 5, "reconnect.backoff.max.ms": 25,
                            "fetch.error.backoff.ms": 10, "fetch.wait.max.ms": 50,
                            "log_level": LOG_CRITICAL})
-        reader.assign([TopicPartition(topic, partition, 0) for topic, partition in PLACES])
+        reader.assign([TopicPartition(topic, partition, 0) for topic, partition in self.places])
         while not self.stopping.is_set():
             for message in reader.consume(500, timeout=0.1):
                 self.note(message)
@@ -168,7 +168,7 @@ class Torture:
         self.found = collections.defaultdict(list)
         self.start_s, self.topics = [], []
         self.load = None
-        self.records = 0
+        self.records, self.logs = 0, {}
 
     def run(self):
         self.start()
@@ -219,20 +219,24 @@ class Torture:
     def verify(self, when):
         """The promises are about what was reported before reading began, so those lists are copied first."""
         self.load.pausing.set()
-        recorder = self.load.recorder
-        acks, shown = list(recorder.acks), dict(recorder.shown.copy())
+        acks, shown = list(self.load.recorder.acks), self.shown()
         logs = {}
-        for place in PLACES:
+        for place in self.load.places:
             messages = read_all(self.target.bootstrap, *place, first=0, timeout_s=60)
             logs[place] = [history.record_from(m.offset(), m.key(), m.value()) for m in messages]
         idempotent = {writer.number for writer in self.load.writers if writer.idempotent}
         found = history.check(acks, shown, logs, idempotent, self.load.sent())
         self.records = sum(map(len, logs.values()))
         self.load.pausing.clear()
+        self.logs = logs
         for kind, cases in found.items():
             self.found[kind] += [f"cycle {when}: {case}" for case in cases]
         print(f"cycle {when}: {len(acks)} acknowledged, {len(shown)} shown, {self.records} in the logs,"
               f" {sum(map(len, found.values()))} anomalies", flush=True)
+
+    def shown(self):
+        """What consumers were given until now."""
+        return dict(self.load.recorder.shown.copy())
 
     def check_topics(self):
         listed = admin(self.target.bootstrap).list_topics(timeout=10).topics
@@ -243,22 +247,31 @@ class Torture:
                 wait_for_topic(self.target.bootstrap, name, 1)
 
 
-def parse_options(argv):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def make_parser(description):
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cycles", type=int, default=100)
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--io", default="auto")
-    parser.add_argument("--target", choices=["odradek", "kafka"], default="odradek")
     parser.add_argument("--binary", default=os.path.join(ROOT, "build", "tools", "odradek"))
     parser.add_argument("--override", action="append", default=[], metavar="K=V")
-    parser.add_argument("--writers", type=int, default=6)
     parser.add_argument("--life-ms", default="50,400", help="least and most ms between ready and kill")
     parser.add_argument("--keep-going", action="store_true", help="go on after the first anomaly")
     parser.add_argument("--work-dir", help="keep everything here")
+    return parser
+
+
+def read_options(parser, argv):
     options = parser.parse_args(argv)
     options.life_s = [int(ms) / 1000 for ms in options.life_ms.split(",")]
     options.seed = random.randrange(1 << 32) if options.seed is None else options.seed
     return options
+
+
+def parse_options(argv):
+    parser = make_parser(__doc__)
+    parser.add_argument("--target", choices=["odradek", "kafka"], default="odradek")
+    parser.add_argument("--writers", type=int, default=6)
+    return read_options(parser, argv)
 
 
 def main(argv):

@@ -10,21 +10,9 @@ from kafka.structs import OffsetAndMetadata
 from kafka.structs import TopicPartition as PyTopicPartition
 
 from harness.case import case, check, equal
-from harness.clients import create_topic, produce_all, producer
+from harness.clients import committed_of, create_topic, member, produce_all, producer
 
 SETTLE_S = 20
-
-
-def member(bootstrap, group, topic=None, on_assign=None, on_revoke=None, **settings):
-    config = {"bootstrap.servers": bootstrap, "group.id": group, "auto.offset.reset": "earliest",
-              "enable.auto.commit": False, "session.timeout.ms": 10_000, "heartbeat.interval.ms": 300,
-              "fetch.wait.max.ms": 50, "topic.metadata.refresh.interval.ms": 1000}
-    config.update({key.replace("_", "."): value for key, value in settings.items()})
-    consumer = Consumer(config)
-    if topic:
-        callbacks = {"on_assign": on_assign, "on_revoke": on_revoke}
-        consumer.subscribe([topic], **{key: value for key, value in callbacks.items() if value})
-    return consumer
 
 
 def poll_until(consumers, done, timeout_s=SETTLE_S):
@@ -249,18 +237,6 @@ def groups_go_on_after_kill(t):
     reader = member(target.bootstrap, t.unique)
     equal(committed_of(reader, t.topic, range(4)), [175] * 4, "committed at the end")
     reader.close()
-
-
-def committed_of(consumer, topic, partitions, timeout_s=20):
-    """Asks again while the server settles."""
-    deadline = time.monotonic() + timeout_s
-    while True:
-        try:
-            return [p.offset for p in consumer.committed([TopicPartition(topic, p) for p in partitions], timeout=10)]
-        except KafkaException:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
 
 
 def commit_through(consumer, timeout_s=20):

@@ -10,9 +10,8 @@ import time
 
 from harness import segment
 from harness.case import case, check, equal
-from harness.clients import create_topic, produce_all, producer
+from harness.clients import committed_of, create_topic, member, produce_all, producer
 from harness.jvm import JAVA_DIR, full_name, java_command
-from test_groups import committed_of, member
 from test_java import tool
 from test_segments import QUIET_S
 

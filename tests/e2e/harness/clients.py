@@ -2,7 +2,7 @@
 
 import time
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 
@@ -95,3 +95,32 @@ def watermarks(bootstrap, topic, partition=0):
         return reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
     finally:
         reader.close()
+
+
+def member(bootstrap, group, topic=None, on_assign=None, on_revoke=None, on_lost=None, **settings):
+    """A consumer with a group; a member of it when a topic is given."""
+    config = {"bootstrap.servers": bootstrap, "group.id": group, "auto.offset.reset": "earliest",
+              "enable.auto.commit": False, "session.timeout.ms": 10_000, "heartbeat.interval.ms": 300,
+              "fetch.wait.max.ms": 50, "topic.metadata.refresh.interval.ms": 1000}
+    config.update({"log_level" if key == "log_level" else key.replace("_", "."): value
+                   for key, value in settings.items()})
+    consumer = Consumer(config)
+    if topic:
+        callbacks = {"on_assign": on_assign, "on_revoke": on_revoke, "on_lost": on_lost}
+        consumer.subscribe([topic], **{key: value for key, value in callbacks.items() if value})
+    return consumer
+
+
+def committed_of(consumer, topic, partitions, timeout_s=20):
+    """Asks again while the server settles."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            got = consumer.committed([TopicPartition(topic, p) for p in partitions], timeout=10)
+            for error in [p.error for p in got if p.error]:
+                raise KafkaException(error)
+            return [p.offset for p in got]
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
