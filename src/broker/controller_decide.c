@@ -51,7 +51,7 @@ static bool name_decide(struct controller *controller, const struct controller_o
         refuse(item, KAFKA_INVALID_TOPIC_EXCEPTION, wrong);
         return false;
     }
-    if (topic_name_is_internal(item->name) && !item->internal) {
+    if (topic_name_is_reserved(item->name) && !item->internal) {
         refuse(item, KAFKA_INVALID_TOPIC_EXCEPTION, "the name is reserved for an internal topic");
         return false;
     }
@@ -234,7 +234,6 @@ static void grow_refuse(struct grow_item *item, enum kafka_error error, const ch
 static bool grow_size_decide(const struct topic *topic, struct grow_item *item)
 {
     int32_t now = topic->partition_count;
-    int32_t more = item->partition_count - now;
     if (item->partition_count == now)
         (void)snprintf(item->why.text, sizeof(item->why.text), "Topic already has %d partition(s).", now);
     else if (item->partition_count < now)
@@ -245,6 +244,7 @@ static bool grow_size_decide(const struct topic *topic, struct grow_item *item)
         grow_refuse(item, KAFKA_INVALID_PARTITIONS, item->why.text);
         return false;
     }
+    int32_t more = item->partition_count - now;
     if (item->assignment_count >= 0 && item->assignment_count != more) {
         (void)snprintf(item->why.text, sizeof(item->why.text),
                        "Attempted to add %d additional partition(s), but only %d assignment(s) were specified.", more,

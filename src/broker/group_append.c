@@ -8,7 +8,8 @@
 /* Batches kept for reuse, with their memory unless it has grown large. */
 #define BATCHES_FREE_MAX       64u
 #define BATCH_BYTES_KEPT_MAX   (2 * GROUP_BATCH_BYTES)
-#define RELOAD_WHEN_FULL_MS    1000
+/* Before groups are loaded again: what the log refused it may refuse again at once. */
+#define RELOAD_MS              1000
 /* What a record takes in a batch beside its key and value, at most. */
 #define RECORD_BYTES_EXTRA 32u
 
@@ -221,7 +222,7 @@ void group_append_recover(struct group_partition *partition)
     partition->durable_seq = partition->last_seq; /* nothing will come of the rest */
     partition->refused = ODK_OK;
     if (again)
-        group_load_queue(partition, err == ODK_ERR_FULL ? RELOAD_WHEN_FULL_MS : 0);
+        group_load_queue(partition, RELOAD_MS);
     else
         group_partition_fail(partition);
     answers_send(partition);

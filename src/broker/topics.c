@@ -89,14 +89,25 @@ bool topic_names_collide(struct odk_str a, struct odk_str b)
     return true;
 }
 
-bool topic_name_is_internal(struct odk_str name)
+static bool internal_any(struct odk_str name, bool (*same)(struct odk_str a, struct odk_str b))
 {
-    static const char *const internal[] = { "__consumer_offsets", "__transaction_state", "__share_group_state" };
+    static const char *const internal[] = { "__consumer_offsets", "__transaction_state", "__share_group_state",
+                                            METADATA_TOPIC_NAME, "__cluster_metadata" };
     for (uint32_t i = 0; i < countof(internal); i++) {
-        if (odk_str_eq(name, odk_str_from(internal[i])))
+        if (same(name, odk_str_from(internal[i])))
             return true;
     }
-    return odk_str_eq(name, ODK_STR(METADATA_TOPIC_NAME)) || odk_str_eq(name, ODK_STR("__cluster_metadata"));
+    return false;
+}
+
+bool topic_name_is_internal(struct odk_str name)
+{
+    return internal_any(name, odk_str_eq);
+}
+
+bool topic_name_is_reserved(struct odk_str name)
+{
+    return internal_any(name, topic_names_collide);
 }
 
 static int name_order(struct odk_str a, struct odk_str b)

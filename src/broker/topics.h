@@ -72,6 +72,8 @@ struct odk_str topic_name(const struct topic *topic);
 const char *topic_name_check(struct odk_str name);
 /* Names that only the program itself may create: Kafka's internal topics and our metadata log. */
 bool topic_name_is_internal(struct odk_str name);
+/* Those, and names that collide with them: such a topic would keep the internal one from coming into being. */
+bool topic_name_is_reserved(struct odk_str name);
 /* True if both names would make one metric name: they differ in '.' against '_' only. */
 bool topic_names_collide(struct odk_str a, struct odk_str b);
 /* The next topic in the order of names (bytewise), after the given one; data NULL: the first. NULL at the end.

@@ -92,7 +92,7 @@ static bool assignor_check(struct group *group, struct group_call *call)
             used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%.*s", used > 0 ? ", " : "",
                                      ODK_STR_FMT(group_assignor_name((enum group_assignor)a)));
     modern_refuse(group, call, KAFKA_UNSUPPORTED_ASSIGNOR, "the assignor %.*s is not offered here; these are: %s",
-                  ODK_STR_FMT(in->server_assignor), names);
+                  ODK_STR_FMT(text_cut(in->server_assignor)), names);
     return false;
 }
 

@@ -38,11 +38,24 @@ static void part_look(struct part *base, struct partition *partition, struct bro
 
 /* -- in ----------------------------------------------------------------------------------------------------------- */
 
+/* The topic may be gone when the answer is made. False: no memory. */
+static bool name_copy(struct log_dirs *dirs, const struct topic *topic, struct odk_str *ret)
+{
+    struct odk_str name = topic_name(topic);
+    char *copy = arena_new(&dirs->legs.request->arena, char, name.len);
+    if (!copy)
+        return false;
+    memcpy(copy, name.data, name.len);
+    *ret = (struct odk_str){ .data = copy, .len = name.len };
+    return true;
+}
+
 /* Adds partitions of a topic to what is asked; indexes NULL: all of them. False: no memory. */
 static bool topic_add(struct log_dirs *dirs, struct topic *topic, const int32_t *indexes, uint32_t count)
 {
     struct dir_topic *into = &dirs->topics[dirs->topic_count++];
-    into->name = topic_name(topic);
+    if (!name_copy(dirs, topic, &into->name))
+        return false;
     into->parts = arena_new(&dirs->legs.request->arena, struct dir_part, count);
     for (uint32_t i = 0; into->parts && i < count; i++) {
         struct dir_part *part = &into->parts[into->part_count];

@@ -132,9 +132,9 @@ static bool all_fill(struct page *page)
     struct topics *topics = &page->request->broker->topics;
     size_t count = topics->topic_count;
     struct topic **sorted = arena_new(arena, struct topic *, count);
-    /* Every topic has a partition, so a page never has more topics than partitions. */
+    /* Every topic has a partition on the page but the first, whose last ones may have been on the page before. */
     page->reply.topics =
-        arena_new(arena, struct describe_topic_partitions_response_topic, MIN(count, (size_t)page->room));
+        arena_new(arena, struct describe_topic_partitions_response_topic, MIN(count, (size_t)page->room + 1));
     if (!sorted || !page->reply.topics)
         return false;
     size_t used = 0;

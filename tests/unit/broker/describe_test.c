@@ -67,6 +67,23 @@ static void pages_have_no_gap(void **state)
     }
 }
 
+/* A cursor of a client's own making: the first topic has nothing to show, and does not count. */
+static void a_page_may_begin_behind_the_last_partition(void **state)
+{
+    struct harness *harness = *state;
+    struct describe_topic_partitions_request request;
+    struct describe_topic_partitions_request_cursor cursor = { .topic_name = ODK_STR("a"), .partition_index = INT32_MAX };
+    describe_topic_partitions_request_init(&request);
+    request.response_partition_limit = 1;
+    request.cursor = &cursor;
+    struct describe_topic_partitions_response page = page_get(harness, &request);
+    assert_int_equal(page.topics_count, 2);
+    assert_true(odk_str_eq(page.topics[0].name, ODK_STR("a")));
+    assert_int_equal(page.topics[0].partitions_count, 0);
+    assert_true(odk_str_eq(page.topics[1].name, ODK_STR("b")));
+    assert_int_equal(page.topics[1].partitions_count, 1);
+}
+
 static void named_topics_come_sorted_and_once(void **state)
 {
     struct harness *harness = *state;
@@ -294,6 +311,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(pages_have_no_gap),
+        CASE(a_page_may_begin_behind_the_last_partition),
         CASE(named_topics_come_sorted_and_once),
         CASE(the_cluster_is_this_node),
         CASE(this_node_coordinates_everything),

@@ -217,6 +217,9 @@ static void a_change_that_is_too_large_is_refused(void **state)
     assert_int_equal(harness_call(harness, 1, WIRE_KEY_OFFSET_COMMIT, 8, &request, &response), REQUEST_REPLY);
     assert_int_equal(response.topics[0].partitions[0].error_code, KAFKA_UNKNOWN_SERVER_ERROR);
     assert_int_equal(response.topics[0].partitions[1].error_code, KAFKA_UNKNOWN_SERVER_ERROR);
+    for (int turn = 0; turn < 20; turn++)
+        harness_turn(harness);
+    assert_int_equal(fetch_once(harness, 0).error, KAFKA_COORDINATOR_LOAD_IN_PROGRESS); /* not at once, again and again */
     assert_int_equal(fetch(harness, 0).offset, 5);
     assert_int_equal(fetch(harness, 1).offset, -1); /* all of it or nothing */
     assert_int_equal(commit(harness, 0, 7), KAFKA_NONE);

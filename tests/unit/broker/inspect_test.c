@@ -98,6 +98,36 @@ static void many_partitions_take_several_turns(void **state)
     harness_free(harness);
 }
 
+/* Asked in every turn of a deletion. A shard that has no part of a topic forgets its name at once. */
+static void topics_may_go_while_they_are_looked_at(void **state)
+{
+    (void)state;
+    struct harness *harness = harness_new(2, NULL);
+    struct odk_str names[] = { ODK_STR("a"), ODK_STR("b"), ODK_STR("c"), ODK_STR("d"), ODK_STR("e"), ODK_STR("f") };
+    for (size_t i = 0; i < countof(names); i++)
+        make_topic(harness, names[i].data, 1, NULL);
+    struct delete_topics_request go = { .topic_names = names, .topic_names_count = countof(names) };
+    struct delete_topics_response gone;
+    struct describe_log_dirs_request request = { .topics_count = -1 };
+    struct call *calls[32], *delete = call_begin(harness, 1, WIRE_KEY_DELETE_TOPICS, 3, &go);
+    for (size_t i = 0; i < countof(calls); i++) {
+        calls[i] = call_begin(harness, (uint32_t)i % 2, WIRE_KEY_DESCRIBE_LOG_DIRS, 4, &request);
+        if (i % 2 == 1)
+            harness_turn(harness);
+    }
+    assert_int_equal(call_end(delete, &gone), REQUEST_REPLY);
+    assert_int_equal(gone.responses[0].error_code, KAFKA_NONE);
+    int32_t seen = 0;
+    for (size_t i = 0; i < countof(calls); i++) {
+        struct describe_log_dirs_response response;
+        assert_int_equal(call_end(calls[i], &response), REQUEST_REPLY);
+        for (int32_t t = 0; t < response.results[0].topics_count; t++, seen++)
+            assert_in_range(response.results[0].topics[t].name.data[0], 'a', 'f');
+    }
+    assert_in_range(seen, countof(names), countof(names) * countof(calls) - 1);
+    harness_free(harness);
+}
+
 static void only_what_is_asked_and_there_is_told(void **state)
 {
     (void)state;
@@ -291,6 +321,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes_are_those_of_the_partitions),
         cmocka_unit_test(many_partitions_take_several_turns),
+        cmocka_unit_test(topics_may_go_while_they_are_looked_at),
         cmocka_unit_test(only_what_is_asked_and_there_is_told),
         cmocka_unit_test(producers_are_told),
         cmocka_unit_test(epochs_end_where_the_next_begins),

@@ -176,6 +176,8 @@ static void mistakes_have_kafkas_errors(void **state)
           KAFKA_INVALID_PARTITIONS,
           "The topic t currently has 3 partition(s); 2 would not be an increase." },
         { { "t", -1, -1 }, KAFKA_INVALID_PARTITIONS, NULL },
+        { { "t", INT32_MIN, -1 }, KAFKA_INVALID_PARTITIONS, NULL },
+        { { "t", INT32_MAX, 2, 1 }, KAFKA_INVALID_REPLICA_ASSIGNMENT, NULL },
         { { "t", 100001, -1 }, KAFKA_INVALID_PARTITIONS, NULL },
         { { "t", 50, -1 }, KAFKA_INVALID_PARTITIONS, NULL },
         { { "t", 5, 1, 1 },

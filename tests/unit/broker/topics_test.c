@@ -50,6 +50,7 @@ static void wishes_get_their_answers(void **state)
         { { "caf\xc3\xa9", 1, 1 }, KAFKA_INVALID_TOPIC_EXCEPTION },
         { { "a/b", 1, 1 }, KAFKA_INVALID_TOPIC_EXCEPTION },
         { { "__consumer_offsets", 1, 1 }, KAFKA_INVALID_TOPIC_EXCEPTION },
+        { { "__consumer.offsets", 1, 1 }, KAFKA_INVALID_TOPIC_EXCEPTION },
         { { METADATA_TOPIC_NAME, 1, 1 }, KAFKA_INVALID_TOPIC_EXCEPTION },
         { { "x.y", 1, 1 }, KAFKA_NONE },
         { { "x_y", 1, 1 }, KAFKA_INVALID_TOPIC_EXCEPTION },

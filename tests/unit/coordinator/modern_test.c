@@ -84,6 +84,11 @@ static void unsupported_assignor_says_which_are_there(void **state)
     struct beat_out out = BEAT(rig, .member = "m", .names = "t", .owned = "", .timeout_ms = 1, .assignor = "uniform");
     beat_refused(out, KAFKA_UNSUPPORTED_ASSIGNOR);
     assert_non_null(strstr(out.message, "range"));
+    char name[32768] = { 0 }; /* a sentence with all of it would not fit the answer */
+    memset(name, 'a', sizeof(name) - 1);
+    out = BEAT(rig, .member = "m", .names = "t", .owned = "", .timeout_ms = 1, .assignor = name);
+    beat_refused(out, KAFKA_UNSUPPORTED_ASSIGNOR);
+    assert_non_null(strstr(out.message, "range"));
     rig->config.assignors[GROUP_ASSIGNOR_UNIFORM] = true;
 }
 
