@@ -91,8 +91,8 @@ static bool assignor_check(struct group *group, struct group_call *call)
         if (offered[a])
             used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%.*s", used > 0 ? ", " : "",
                                      ODK_STR_FMT(group_assignor_name((enum group_assignor)a)));
-    modern_refuse(group, call, KAFKA_UNSUPPORTED_ASSIGNOR, "the assignor %.*s is not offered here; these are: %s",
-                  ODK_STR_FMT(text_cut(in->server_assignor)), names);
+    modern_refuse(group, call, KAFKA_UNSUPPORTED_ASSIGNOR, "the assignors offered here are: %s; not %.*s", names,
+                  ODK_STR_FMT(text_cut(in->server_assignor)));
     return false;
 }
 

@@ -103,6 +103,7 @@ struct beat_out beat_send(struct rig *rig, const struct beat_in *in)
                             .assigned = response->assignment != NULL };
     snprintf(out.member, sizeof(out.member), "%.*s", ODK_STR_FMT(response->member_id));
     snprintf(out.message, sizeof(out.message), "%.*s", ODK_STR_FMT(response->error_message));
+    out.message_len = response->error_message.len;
     if (response->assignment)
         assignment_print(rig, response->assignment, &out);
     rig_call_free(call);

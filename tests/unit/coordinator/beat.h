@@ -26,6 +26,7 @@ struct beat_out {
     char assignment[4096]; /* topics by name */
     char member[128];
     char message[512];
+    size_t message_len; /* as it was */
 };
 
 struct beat_out beat_send(struct rig *rig, const struct beat_in *in);
