@@ -136,6 +136,31 @@ uint64_t groups_deadline(const struct groups *groups, int64_t ms)
     return deadline_after_ms(*groups->env.now_ns, ms);
 }
 
+static void group_topic_forget(struct group *group, struct odk_str name)
+{
+    const struct offsets_topic *topic = offsets_topic_find(&group->offsets, name);
+    int32_t after;
+    for (int32_t at = topic ? offsets_topic_next(topic, 0) : -1; at >= 0; at = after) {
+        after = offsets_topic_next(topic, at + 1);
+        group_offset_set(group, name, at, NULL);
+    }
+    groups_flush_if_large(group->groups);
+}
+
+/* A topic may have gone just before a crash, which took the tombstones of its offsets: the next one of that name must not
+ * inherit them. */
+static void group_lost_topics_forget(struct group *group)
+{
+    const struct groups_env *env = &group->groups->env;
+    struct offsets_topic *topic, *next;
+    HASH_ITER(by_name, group->offsets.by_name, topic, next)
+    {
+        struct group_topic known;
+        if (!env->topic_by_name(env->context, offsets_topic_name(topic), &known))
+            group_topic_forget(group, offsets_topic_name(topic));
+    }
+}
+
 void groups_loaded(struct groups *groups)
 {
     ASSERT(groups->loading);
@@ -147,6 +172,8 @@ void groups_loaded(struct groups *groups)
             classic_loaded(group);
         if (group->modern)
             modern_loaded(group);
+        group_lost_topics_forget(group);
+        groups_tidy(group);
     }
     timer_arm(groups->env.timers, &groups->expiry,
               groups_deadline(groups, groups->env.config->retention_check_interval_ms));
@@ -298,17 +325,6 @@ void groups_cancel(struct groups *groups, struct group_call *call)
     if (group && group->modern)
         (void)modern_cancel(group, call);
     groups_flush(groups);
-}
-
-static void group_topic_forget(struct group *group, struct odk_str name)
-{
-    const struct offsets_topic *topic = offsets_topic_find(&group->offsets, name);
-    int32_t after;
-    for (int32_t at = topic ? offsets_topic_next(topic, 0) : -1; at >= 0; at = after) {
-        after = offsets_topic_next(topic, at + 1);
-        group_offset_set(group, name, at, NULL);
-    }
-    groups_flush_if_large(group->groups);
 }
 
 void groups_topic_changed(struct groups *groups, const struct group_topic *topic, bool gone)

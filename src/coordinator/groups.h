@@ -144,7 +144,8 @@ void groups_free(struct groups *groups);
  * are not known are passed over, as Kafka does.
  */
 ODK_MUST_USE enum odk_err groups_replay(struct groups *groups, struct odk_bytes key, struct odk_bytes value);
-/* After the last record: timers of sessions and of expiry begin; rebalances that a crash cut off go on. */
+/* After the last record: timers of sessions and of expiry begin; rebalances that a crash cut off go on; offsets of topics
+ * that are not there any more are forgotten. */
 void groups_loaded(struct groups *groups);
 
 /* Records everything that is true now (to shorten the log): the same calls of env.record that a log without history

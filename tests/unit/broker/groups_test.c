@@ -619,6 +619,32 @@ static void a_damaged_log_takes_its_groups_out_of_service(void **state)
     harness_free(harness);
 }
 
+static void a_topic_does_not_inherit_what_a_crash_has_left(void **state)
+{
+    (void)state;
+    struct harness *harness = with_topic(FEW_PARTITIONS);
+    static const uint8_t key[] = { 0, 1, 0, 1, 'g', 0, 5, 'g', 'h', 'o', 's', 't', 0, 0, 0, 0 };
+    static const uint8_t value[] = { 0, 3, 0, 0, 0, 0, 0, 0, 0, 9, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1 };
+    assert_int_equal(commit(harness, "g", 0, 5), KAFKA_NONE);
+    (void)spoil(harness, "g", (struct odk_bytes){ key, sizeof(key) }, (struct odk_bytes){ value, sizeof(value) });
+    harness_crash(harness);
+    assert_int_equal(fetch(harness, "g", 0).offset, 5);
+    make_topic(harness, "ghost", 1, NULL);
+    struct offset_fetch_request_group asked;
+    struct offset_fetch_request request;
+    struct offset_fetch_response response;
+    offset_fetch_request_group_init(&asked);
+    asked.group_id = ODK_STR("g");
+    asked.topics_count = -1;
+    offset_fetch_request_init(&request);
+    request.groups = &asked;
+    request.groups_count = 1;
+    assert_int_equal(harness_call(harness, 1, WIRE_KEY_OFFSET_FETCH, 8, &request, &response), REQUEST_REPLY);
+    assert_int_equal(response.groups[0].topics_count, 1);
+    assert_true(odk_str_eq(response.groups[0].topics[0].name, ODK_STR("t")));
+    harness_free(harness);
+}
+
 static void kinds_of_records_that_are_not_known_are_passed_over(void **state)
 {
     (void)state;
@@ -734,6 +760,7 @@ int main(void)
         cmocka_unit_test(a_long_log_becomes_a_short_one),
         cmocka_unit_test(growth_is_counted_over_restarts),
         cmocka_unit_test(a_damaged_log_takes_its_groups_out_of_service),
+        cmocka_unit_test(a_topic_does_not_inherit_what_a_crash_has_left),
         cmocka_unit_test(kinds_of_records_that_are_not_known_are_passed_over),
         cmocka_unit_test(records_have_kafkas_form),
     };

@@ -120,6 +120,7 @@ static void offsets_of_all_versions_are_read(void **state)
     for (size_t i = 0; i < countof(known); i++) {
         struct rig rig;
         rig_init(&rig);
+        (void)rig_topic(&rig, "t", 1);
         rig_log_add(&rig.log, i % 2 ? BYTES(OFFSET_KEY) : BYTES("\0\0\0\1g\0\1t\0\0\0\0"), known[i]);
         rig_restart(&rig);
         struct offset_fetch_request_group request = { .group_id = ODK_STR("g"), .topics_count = -1 };
@@ -140,6 +141,7 @@ static void tombstones_forget(void **state)
     (void)state;
     struct rig rig;
     rig_init(&rig);
+    (void)rig_topic(&rig, "t", 1);
     rig_log_add(&rig.log, BYTES(OFFSET_KEY), NONE); /* of nothing */
     rig_log_add(&rig.log, BYTES(GROUP_KEY), NONE);
     rig_log_add(&rig.log, BYTES(OFFSET_KEY), BYTES("\0\3\0\0\0\0\0\0\0\5\0\0\0\2\0\1n" SECOND));
@@ -154,6 +156,22 @@ static void tombstones_forget(void **state)
     rig_log_add(&rig.log, BYTES(OFFSET_KEY), NONE);
     rig_restart(&rig);
     assert_string_equal(kit_state(&rig, "g"), "Dead");
+    rig_deinit(&rig);
+}
+
+/* A crash may take the tombstones that the end of a topic has written. */
+static void offsets_of_topics_that_have_gone_are_forgotten(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig);
+    rig_log_add(&rig.log, BYTES(OFFSET_KEY), BYTES("\0\3\0\0\0\0\0\0\0\5\0\0\0\2\0\1n" SECOND));
+    rig_restart(&rig);
+    assert_string_equal(kit_state(&rig, "g"), "Dead");
+    assert_int_equal(groups_fact_count(rig.groups), 0);
+    (void)rig_topic(&rig, "t", 1);
+    rig_restart(&rig); /* the tombstone was written */
+    assert_int_equal(groups_fact_count(rig.groups), 0);
     rig_deinit(&rig);
 }
 
@@ -255,6 +273,7 @@ int main(void)
         cmocka_unit_test(groups_of_all_versions_are_read),
         cmocka_unit_test(offsets_of_all_versions_are_read),
         cmocka_unit_test(tombstones_forget),
+        cmocka_unit_test(offsets_of_topics_that_have_gone_are_forgotten),
         cmocka_unit_test(the_last_record_of_a_group_counts),
         cmocka_unit_test(other_kinds_are_passed_over),
         cmocka_unit_test(damage_is_seen),
