@@ -1,5 +1,7 @@
 """Consumer groups of librdkafka 2.0.2 (kcat and confluent-kafka) and of kafka-python 2.0.2."""
 
+import socket
+import struct
 import subprocess
 import threading
 import time
@@ -11,6 +13,7 @@ from kafka.structs import TopicPartition as PyTopicPartition
 
 from harness.case import case, check, equal
 from harness.clients import committed_of, create_topic, member, produce_all, producer
+from harness.raw import JOIN_GROUP, request, string
 
 SETTLE_S = 20
 
@@ -290,6 +293,42 @@ def acknowledged_commits_outlive_kill(t):
             (got,) = committed_of(reader, t.topic, [partition])
             check(got >= floor[partition], f"turn {turn}, group {partition}: {got}, acknowledged {floor[partition]}")
             reader.close()
+
+
+# -- rude clients -----------------------------------------------------------------------------------------------------
+
+
+def join_group(group, correlation, member_id=""):
+    """JoinGroup in version 1; session and rebalance timeout of 6 s."""
+    body = (string(group) + struct.pack(">ii", 6000, 6000) + string(member_id) + string("consumer")
+            + struct.pack(">i", 1) + string("range") + struct.pack(">i", 10) + struct.pack(">hii", 0, 0, -1))
+    return request(JOIN_GROUP, 1, correlation, body)
+
+
+@case(timeout_s=60)
+def members_that_hang_up_while_they_wait_harm_nobody(t):
+    create_topic(t.bootstrap, t.topic, 2)
+    fill(t, 2, 20)
+    live = member(t.bootstrap, t.unique, t.topic)
+    poll_until([live], lambda got: len(got[0]) == 20)
+    for i in range(100):  # each waits for the round, and is gone before it ends
+        with socket.create_connection((t.target.host, t.target.port)) as rude:
+            rude.sendall(join_group(t.unique, i))
+            if i % 2:
+                rude.shutdown(socket.SHUT_WR)
+    produce_all(producer(t.bootstrap), t.topic, [{"value": b"%d" % i, "partition": i % 2} for i in range(20, 30)])
+    got = poll_until([live], lambda got: len({m.value() for m in got[0]} & {b"%d" % i for i in range(20, 30)}) == 10, 40)
+    check(set(range(20, 30)) <= set(numbers(got[0])), f"records {numbers(got[0])}")
+    wait_alone(live)
+    live.commit(asynchronous=False)
+    live.close()
+
+
+def wait_alone(consumer, timeout_s=30):
+    deadline = time.monotonic() + timeout_s
+    while len(consumer.assignment()) < 2:
+        check(time.monotonic() < deadline, f"owns {consumer.assignment()}")
+        consumer.poll(0.1)
 
 
 # -- kafka-python -----------------------------------------------------------------------------------------------------
