@@ -13,7 +13,7 @@ happen. All of it is about one topic.
 
 import collections
 
-from harness.offsets_log import Commit, Current, Epoch, Generation
+from harness.offsets_log import Commit, Current, Epoch, Generation, Trimmed
 
 KINDS = ["commit-lost", "commit-back", "commit-ahead", "unprocessed", "generation", "epoch", "shared"]
 
@@ -126,10 +126,12 @@ class Written:
             self.find("shared", f"{when}: partition {partition} belongs to {owners}")
 
 
-def check_written(progresses, entries):
-    """progresses: {group: Progress}, up to the present. Returns {group: what is committed by the log}."""
-    written = {group: Written(progress) for group, progress in progresses.items()}
+def take_written(written, entries):
+    """written: {group: Written}; what members processed must be known up to the time when entries were read."""
     for entry in entries:
-        if entry.group in written:
+        if isinstance(entry, Trimmed):
+            # Members may have gone meanwhile; the others are repeated in what follows.
+            for each in written.values():
+                each.current.clear()
+        elif entry.group in written:
             written[entry.group].take(entry)
-    return {group: dict(each.committed) for group, each in written.items()}

@@ -7,10 +7,10 @@ Producers of kill9.py (idempotent, acks=all) write all the time. Three groups re
 protocol with the range and with the cooperative-sticky strategy (group_member.py), and Kafka's VerifiableConsumer with
 the protocol of KIP-848. Every member is a process that writes down what it processed before it commits, and each
 commit that was answered. A cycle kills the server, or a member (and starts another), or both, or lets a member join or
-leave, with or without a kill of the server a moment later. Then committed offsets are read back and
-group_history.py decides; every tenth cycle the whole topic is read and history.py decides. At the end nothing is
-killed any more: all groups must become stable and process and commit everything, and what the coordinator wrote to
-__consumer_offsets is checked from the first record on.
+leave, with or without a kill of the server a moment later. Then committed offsets are read back and group_history.py
+decides; every fifth cycle it also judges what the coordinator has written to __consumer_offsets, and every tenth cycle
+the whole topic is read and history.py decides. At the end nothing is killed any more: all groups must become stable
+and process and commit everything.
 
 --canary: a copy of the data from before some commits comes back between two lives. That, and nothing else, must be
 reported.
@@ -43,6 +43,8 @@ TOPIC, PARTITIONS = "work", 6
 PLACES = [(TOPIC, partition) for partition in range(PARTITIONS)]
 WRITERS, RATE_PER_WRITER = [0, 2, 4], 120       # even numbers are idempotent
 OFFSETS_PARTITIONS = 4
+WRITTEN_EVERY = 5
+SEGMENT_BYTES = [20_000, 100 << 20]     # of __consumer_offsets: with small ones its beginning is cut off all the time
 # name, members at first, how often something happens to it: a Java machine takes a second of a core to start.
 CLASSIC = [("range", 3, 4), ("cooperative-sticky", 3, 4)]
 MODERN = ("modern", 2, 2)
@@ -98,6 +100,7 @@ class Group:
         self.members, self.gone = [], []
         self.started = 0
         self.progress = group_history.Progress(name)
+        self.written = group_history.Written(self.progress)
         self.shown, self.errors = {}, collections.Counter()
         self.reader = member(target.bootstrap, name, reconnect_backoff_ms=5, reconnect_backoff_max_ms=25,
                              log_level=kill9.LOG_CRITICAL)
@@ -161,6 +164,7 @@ class Groups(kill9.Torture):
         super().__init__(options, target, random_)
         self.groups, self.counts, self.states = [], collections.Counter(), collections.Counter()
         self.acks_known, self.highest = 0, collections.Counter()
+        self.follower = offsets_log.Follower(target.bootstrap, OFFSETS_PARTITIONS)
 
     # -- beginning and end --
 
@@ -170,6 +174,9 @@ class Groups(kill9.Torture):
             self.live(cycle)
             self.fault(cycle)
             self.check_commits(cycle)
+            if cycle % WRITTEN_EVERY == 0:
+                self.check_written()
+                self.collect(cycle)
             if cycle % 10 == 0:
                 self.verify(cycle)
             if self.found and not self.options.keep_going:
@@ -240,9 +247,8 @@ class Groups(kill9.Torture):
                 group.drop(one)
         self.wait("member-ended", "members did not leave", LEAVE_S,
                   lambda: not any(one.alive() for group in self.groups for one in group.gone))
-        entries = offsets_log.read(self.target.bootstrap, OFFSETS_PARTITIONS)
-        self.counts["written"] = len(entries)
-        written = group_history.check_written({group.name: group.progress for group in self.groups}, entries)
+        self.check_written()
+        written = {group.name: dict(group.written.committed) for group in self.groups}
         if written != committed:
             self.found["commit-lost"].append(f"answered {committed}, in {offsets_log.TOPIC} {written}")
         self.collect("end")
@@ -318,6 +324,13 @@ class Groups(kill9.Torture):
             group.check()
         self.collect(when)
 
+    def check_written(self):
+        entries = self.follower.news()
+        for group in self.groups:
+            group.sweep()
+        group_history.take_written({group.name: group.written for group in self.groups}, entries)
+        self.counts["written"], self.counts["trimmed"] = self.follower.count, self.follower.trimmed
+
     def collect(self, when):
         for group in self.groups:
             for kind, text in group.progress.found:
@@ -387,12 +400,13 @@ def parse_options(argv):
     return kill9.read_options(parser, argv)
 
 
-def overrides(options):
+def overrides(options, random_):
     session_ms = SESSION_MS * options.timeout_factor
     return ["group.initial.rebalance.delay.ms=0", f"group.min.session.timeout.ms={session_ms}",
             f"group.consumer.min.session.timeout.ms={session_ms}", f"group.consumer.session.timeout.ms={session_ms}",
             "group.consumer.min.heartbeat.interval.ms=200", "group.consumer.heartbeat.interval.ms=300",
-            f"offsets.topic.num.partitions={OFFSETS_PARTITIONS}", *options.override]
+            f"offsets.topic.num.partitions={OFFSETS_PARTITIONS}",
+            f"offsets.topic.segment.bytes={random_.choice(SEGMENT_BYTES)}", *options.override]
 
 
 def main(argv):
@@ -400,8 +414,9 @@ def main(argv):
     keep = options.work_dir is not None
     options.work_dir = options.work_dir or tempfile.mkdtemp(prefix="odradek-kill9-groups-")
     print(f"kill9_groups: seed {options.seed}, {options.cycles} cycles, {options.work_dir}", flush=True)
-    target = Odradek(options.binary, options.work_dir, options.io, overrides(options), stable_port())
-    torture = (Canary if options.canary else Groups)(options, target, random.Random(options.seed))
+    random_ = random.Random(options.seed)
+    target = Odradek(options.binary, options.work_dir, options.io, overrides(options, random_), stable_port())
+    torture = (Canary if options.canary else Groups)(options, target, random_)
     begin = time.monotonic()
     try:
         torture.run()

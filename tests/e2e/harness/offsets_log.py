@@ -17,6 +17,7 @@ Commit = collections.namedtuple("Commit", "group partition offset")
 Generation = collections.namedtuple("Generation", "group number owned")    # classic; owned: {member: partitions}
 Epoch = collections.namedtuple("Epoch", "group number")                    # KIP-848
 Current = collections.namedtuple("Current", "group member epoch owned")    # KIP-848; with what is still to be given up
+Trimmed = collections.namedtuple("Trimmed", "")                            # some records were gone before they were read
 
 
 class Reader:
@@ -121,11 +122,42 @@ def entry_from(key, value):
     return None
 
 
-def read(bootstrap, partitions, timeout_s=60):
-    """Everything in the topic, one partition after another; a group is in one partition, so its order is kept."""
-    entries = []
-    for partition in range(partitions):
-        first, _ = watermarks(bootstrap, TOPIC, partition)
-        messages = read_all(bootstrap, TOPIC, partition, first=first, timeout_s=timeout_s)
-        entries += [entry for entry in (entry_from(m.key(), m.value()) for m in messages) if entry]
-    return entries
+class Follower:
+    """Reads on in all partitions of the topic; a group is in one of them, so the order of its records is kept."""
+
+    def __init__(self, bootstrap, partitions):
+        self.bootstrap = bootstrap
+        self.next = dict.fromkeys(range(partitions), 0)
+        self.count = self.trimmed = 0
+
+    def news(self, timeout_s=60):
+        entries = []
+        for partition in self.next:
+            entries += self.news_of(partition, timeout_s)
+        self.count += len(entries)
+        return entries
+
+    def news_of(self, partition, timeout_s):
+        entries = []
+        for message in self.read(partition, timeout_s, entries):
+            entry = entry_from(message.key(), message.value())
+            if entry:
+                entries.append(entry)
+            self.next[partition] = message.offset() + 1
+        return entries
+
+    def read(self, partition, timeout_s, entries):
+        """The coordinator may cut off the beginning of the log, at any time, once what it needs is repeated later."""
+        while True:
+            first, end = watermarks(self.bootstrap, TOPIC, partition)
+            if end < self.next[partition]:
+                raise AssertionError(f"{TOPIC}-{partition} ends at {end}, was read up to {self.next[partition]}")
+            if first > self.next[partition]:
+                self.next[partition] = first
+                self.trimmed += 1
+                entries.append(Trimmed())
+            try:
+                return read_all(self.bootstrap, TOPIC, partition, first=self.next[partition], timeout_s=timeout_s)
+            except AssertionError:
+                if watermarks(self.bootstrap, TOPIC, partition)[0] <= self.next[partition]:
+                    raise
