@@ -55,6 +55,9 @@
 /* Groups of one partition of __consumer_offsets: anybody can name a new one, and each takes half a KiB. */
 #define GROUPS_PER_PARTITION_MAX 100000u
 
+/* Words in a filter of ListGroups, each compared once for every partition of __consumer_offsets. There are six states. */
+#define GROUP_LIST_FILTERS_MAX 100
+
 /* Members of one group, and ids given out that have not joined yet. group.max.size and group.consumer.max.size can only be
  * smaller. */
 #define GROUP_MEMBERS_MAX 10000u

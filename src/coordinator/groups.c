@@ -20,6 +20,7 @@ struct groups *groups_new(const struct groups_env *env)
     groups->loading = true;
     groups->expiry.fire = groups_expiry_fire;
     list_init(&groups->sweep);
+    list_init(&groups->modern);
     group_writer_init(&groups->writer, record_counted, groups);
     return groups;
 }
@@ -330,12 +331,14 @@ void groups_cancel(struct groups *groups, struct group_call *call)
 void groups_topic_changed(struct groups *groups, const struct group_topic *topic, bool gone)
 {
     struct group *group, *next;
-    HASH_ITER(by_id, groups->by_id, group, next)
-    {
-        if (gone)
-            group_topic_forget(group, topic->name);
-        if (group->modern)
-            modern_topic_changed(group, topic, gone);
+    for (group = gone ? groups->by_id : NULL; group; group = next) {
+        next = group->by_id.next;
+        group_topic_forget(group, topic->name);
+        groups_tidy(group);
+    }
+    list_each(node, &groups->modern) {
+        group = list_entry(node, struct group, modern_node);
+        modern_topic_changed(group, topic, gone);
         groups_tidy(group);
     }
     groups_flush(groups);

@@ -27,6 +27,7 @@ struct group {
     struct modern *modern;
     struct offsets offsets;
     struct list sweep;
+    struct list modern_node; /* linked while modern is there */
     UT_hash_handle by_id;
 };
 
@@ -36,6 +37,7 @@ struct groups {
     struct timer expiry;
     struct list sweep;    /* all groups; the next to be looked at for expiry is the first */
     uint32_t sweep_left;  /* groups that this round of expiry has not seen yet */
+    struct list modern;   /* groups of the newer protocol, by modern_node: they follow what happens to topics */
     struct group_writer writer;
     struct arena scratch; /* of this event: groups_flush forgets it; no limit */
     struct arena reading; /* for one record or one member's metadata; whoever reads resets it */

@@ -406,6 +406,7 @@ struct modern *modern_take(struct group *group)
         return group->modern;
     struct modern *modern = xcalloc(1, sizeof(*modern));
     modern->group = group;
+    list_push_back(&group->groups->modern, &group->modern_node);
     modern->target_due.fire = modern_target_fire;
     group->modern = modern;
     return modern;
@@ -425,5 +426,6 @@ void modern_free(struct modern *modern, enum kafka_error error)
     modern_apply_regex(modern, modern_regex_text(regex), NULL);
     ASSERT(modern->names == NULL);
     ASSERT(modern->topics == NULL);
+    list_remove(&modern->group->modern_node);
     free(modern);
 }

@@ -6,6 +6,7 @@
 
 #include "broker/api.h"
 #include "broker/broker_internal.h"
+#include "broker/config_value.h"
 
 struct describe {
     struct request *request;
@@ -14,14 +15,18 @@ struct describe {
     bool short_of_memory;
 };
 
-static bool is_wanted(const struct describe_configs_request_resource *resource, const char *key)
+/* Which rows the resource asks for; NULL: no memory. */
+static const bool *wanted_rows(struct describe *describe, const struct describe_configs_request_resource *resource,
+                               const struct config_row *rows, uint32_t count)
 {
-    if (resource->configuration_keys_count <= 0)
-        return true;
-    for (int32_t i = 0; i < resource->configuration_keys_count; i++)
-        if (odk_str_eq(resource->configuration_keys[i], odk_str_from(key)))
-            return true;
-    return false;
+    bool all = resource->configuration_keys_count <= 0;
+    bool *wanted = arena_new(&describe->request->arena, bool, (size_t)count + 1);
+    describe->short_of_memory |= !wanted;
+    for (uint32_t id = 0; wanted && all && id < count; id++)
+        wanted[id] = true;
+    for (int32_t i = 0; wanted && i < resource->configuration_keys_count; i++)
+        wanted[config_row_find(rows, count, resource->configuration_keys[i])] = true; /* at count: not known */
+    return wanted;
 }
 
 static void resource_refuse(struct describe_configs_response_resource *out, int16_t error_code, struct odk_str why)
@@ -120,10 +125,11 @@ static void owner_describe(struct describe *describe, const struct owner *owner,
                            const struct describe_configs_request_resource *in,
                            struct describe_configs_response_resource *out)
 {
-    if (!entries_new(describe, out, owner->table->count))
+    const bool *wanted = wanted_rows(describe, in, owner->table->rows, owner->table->count);
+    if (!wanted || !entries_new(describe, out, owner->table->count))
         return;
     for (uint32_t id = 0; id < owner->table->count; id++) {
-        if (is_wanted(in, owner->table->rows[id].key))
+        if (wanted[id])
             owned_entry(describe, owner, id, &out->configs[out->configs_count++]);
     }
 }
@@ -207,10 +213,11 @@ static void broker_describe(struct describe *describe, const struct describe_con
         resource_refuse(out, KAFKA_INVALID_REQUEST, ODK_STR("no broker with this id here"));
         return;
     }
-    if (!entries_new(describe, out, BROKER_CONFIG_COUNT))
+    const bool *wanted = wanted_rows(describe, in, broker_config_rows, BROKER_CONFIG_COUNT);
+    if (!wanted || !entries_new(describe, out, BROKER_CONFIG_COUNT))
         return;
     for (uint32_t id = 0; id < BROKER_CONFIG_COUNT; id++) {
-        if (!is_wanted(in, broker_config_rows[id].key))
+        if (!wanted[id])
             continue;
         if (!all)
             broker_entry(describe, (enum broker_config_id)id, &out->configs[out->configs_count++]);

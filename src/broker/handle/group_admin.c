@@ -2,6 +2,9 @@
  * What tools ask about groups: DescribeGroups, ConsumerGroupDescribe, DeleteGroups of many groups at once, and ListGroups
  * of all. The answers of all owners are put together here. Source: protocol guide; KIP-229, KIP-430, KIP-518, KIP-848.
  */
+#include <xxhash.h>
+
+#include "base/limits.h"
 #include "broker/api.h"
 #include "broker/broker_internal.h"
 #include "broker/group_trip.h"
@@ -132,14 +135,20 @@ struct names_seen {
     const struct odk_str *names;
     uint32_t *slots;
     uint32_t mask;
+    uint64_t seed; /* nobody can choose names that collide */
 };
 
-static bool names_seen_init(struct names_seen *seen, struct arena *arena, const struct odk_str *names, uint32_t count)
+static bool names_seen_init(struct names_seen *seen, struct request *request, const struct odk_str *names,
+                            uint32_t count)
 {
+    const struct broker_env *env = &request->broker->env;
     uint32_t slots = 4;
     while (slots < 2 * count)
         slots *= 2;
-    *seen = (struct names_seen){ .names = names, .slots = arena_new(arena, uint32_t, slots), .mask = slots - 1 };
+    *seen = (struct names_seen){ .names = names,
+                                 .slots = arena_new(&request->arena, uint32_t, slots),
+                                 .mask = slots - 1 };
+    env->random(env->context, &seen->seed, sizeof(seen->seed));
     return seen->slots != NULL;
 }
 
@@ -147,10 +156,7 @@ static bool names_seen_init(struct names_seen *seen, struct arena *arena, const 
 static bool names_seen_add(struct names_seen *seen, uint32_t place)
 {
     struct odk_str name = seen->names[place];
-    uint32_t hash = 0x811C9DC5u; /* FNV-1a */
-    for (size_t i = 0; i < name.len; i++)
-        hash = (hash ^ (uint8_t)name.data[i]) * 0x01000193u;
-    uint32_t slot = hash & seen->mask;
+    uint32_t slot = (uint32_t)XXH3_64bits_withSeed(name.data, name.len, seen->seed) & seen->mask;
     for (; seen->slots[slot] != 0; slot = (slot + 1) & seen->mask) {
         if (odk_str_eq(seen->names[seen->slots[slot] - 1], name))
             return false;
@@ -166,7 +172,7 @@ static bool delete_groups_plan(struct delete_groups *own, struct request *reques
     struct names_seen seen;
     own->out.results = arena_new(&request->arena, struct delete_groups_response_group, (size_t)count);
     bool fits = own->out.results && group_trip_init(&own->trip, request, delete_groups_home) &&
-                names_seen_init(&seen, &request->arena, own->in.groups_names, (uint32_t)count);
+                names_seen_init(&seen, request, own->in.groups_names, (uint32_t)count);
     for (int32_t i = 0; fits && i < count; i++) {
         if (!names_seen_add(&seen, (uint32_t)i))
             continue;
@@ -237,6 +243,14 @@ static void list_groups_home(struct group_trip *trip)
     request_reply(request, list_groups_response_encode(&reply, request_reply_begin(request), request->version));
 }
 
+static void list_groups_refuse(struct request *request)
+{
+    struct list_groups_response reply;
+    list_groups_response_init(&reply);
+    reply.error_code = KAFKA_INVALID_REQUEST;
+    request_reply(request, list_groups_response_encode(&reply, request_reply_begin(request), request->version));
+}
+
 /* Nobody has asked for a group yet when there is no topic for them: then there are none. */
 static bool list_groups_plan(struct list_groups *own, struct request *request)
 {
@@ -261,7 +275,9 @@ void handle_list_groups(struct request *request)
     if (!request_decoded(request,
                          list_groups_request_decode(&own->in, &request->body, &request->arena, request->version)))
         return;
-    if (list_groups_plan(own, request))
+    if (own->in.states_filter_count > GROUP_LIST_FILTERS_MAX || own->in.types_filter_count > GROUP_LIST_FILTERS_MAX)
+        list_groups_refuse(request);
+    else if (list_groups_plan(own, request))
         group_trip_go(&own->trip);
     else
         request_too_large(request);

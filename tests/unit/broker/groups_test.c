@@ -486,6 +486,27 @@ static void many_groups_are_asked_at_once(void **state)
     harness_free(harness);
 }
 
+/* Every word costs a look for every partition of __consumer_offsets. */
+static void filters_of_groups_are_bounded(void **state)
+{
+    (void)state;
+    struct harness *harness = with_topic(FEW_PARTITIONS);
+    struct odk_str words[101];
+    for (size_t i = 0; i < countof(words); i++)
+        words[i] = ODK_STR("Stable");
+    for (int32_t count = 100; count <= 101; count++) {
+        struct list_groups_request by_state = { .states_filter = words, .states_filter_count = count };
+        struct list_groups_request by_type = { .types_filter = words, .types_filter_count = count };
+        struct list_groups_response listed;
+        int16_t error = count > 100 ? KAFKA_INVALID_REQUEST : KAFKA_NONE;
+        assert_int_equal(harness_call(harness, 0, WIRE_KEY_LIST_GROUPS, 5, &by_state, &listed), REQUEST_REPLY);
+        assert_int_equal(listed.error_code, error);
+        assert_int_equal(harness_call(harness, 0, WIRE_KEY_LIST_GROUPS, 5, &by_type, &listed), REQUEST_REPLY);
+        assert_int_equal(listed.error_code, error);
+    }
+    harness_free(harness);
+}
+
 static void empty_lists_of_groups_have_empty_answers(void **state)
 {
     (void)state;
@@ -756,6 +777,7 @@ int main(void)
         cmocka_unit_test(who_waits_can_be_called_back),
         cmocka_unit_test(a_cancelled_request_that_waits_for_the_topic_ends),
         cmocka_unit_test(many_groups_are_asked_at_once),
+        cmocka_unit_test(filters_of_groups_are_bounded),
         cmocka_unit_test(empty_lists_of_groups_have_empty_answers),
         cmocka_unit_test(a_long_log_becomes_a_short_one),
         cmocka_unit_test(growth_is_counted_over_restarts),
