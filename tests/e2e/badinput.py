@@ -20,10 +20,11 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from confluent_kafka import TopicPartition
 
-from harness import raw, segment
+from harness import raw, schema, segment
 from harness.case import case, check, equal
 from harness.clients import consumer, create_topic, produce_all, producer, read_all
-from harness.raw import Connection
+from harness.hostile import Hostile
+from harness.raw import Closed, Connection
 
 NONE, CORRUPT_MESSAGE, INVALID_REQUIRED_ACKS, UNSUPPORTED_VERSION, INVALID_RECORD = 0, 2, 21, 35, 87
 CLOSE_S = 5
@@ -296,6 +297,60 @@ def replies_leave_in_the_order_of_requests(t):
                             + raw.produce(i + 2, topic, raw.batch([b"x"])) + raw.request(raw.API_VERSIONS, 0, i + 3)
                             + raw.fetch(i + 4, topic, 0, 0))
             equal([client.reply()[0] for _ in range(300)], list(range(300)), "correlation ids")
+
+
+HOSTILE_S, HOSTILE_CLIENTS = 8, 4
+GROUP_APIS = (["join_group", "consumer_group_heartbeat"] * 4 + ["sync_group", "offset_commit"] * 2 + [
+    "heartbeat", "leave_group", "offset_fetch", "find_coordinator", "describe_groups", "list_groups", "delete_groups",
+    "offset_delete", "consumer_group_describe"])
+ADMIN_APIS = ["create_topics", "delete_topics", "create_partitions", "delete_records", "alter_configs",
+              "incremental_alter_configs", "describe_configs", "list_config_resources", "describe_log_dirs",
+              "alter_replica_log_dirs", "describe_producers", "describe_topic_partitions", "offset_for_leader_epoch",
+              "metadata", "list_offsets", "elect_leaders", "alter_partition_reassignments", "describe_client_quotas",
+              "update_features", "describe_cluster", "list_transactions", "init_producer_id"]
+
+
+def ask_hostile(target, hostile, names):
+    """One connection: some requests at once, then it reads the answers, or leaves in the midst. Every answer must be
+    one by the schema."""
+    with Connection(target) as bad:
+        asked = [hostile.request(names, i) + (hostile.plan,) for i in range(hostile.random.choice([1, 1, 2, 4, 8]))]
+        bad.send(b"".join(frame for _, _, frame, _ in asked))
+        if hostile.random.random() < 0.2:
+            return
+        bad.socket.settimeout(hostile.random.choice([0.05, 0.3]))
+        for i, (api, version, _, plan) in enumerate(asked):
+            correlation, body = bad.reply()
+            equal(correlation, i, f"correlation id of {api.name}")
+            hostile.answered(plan, schema.answer(api, version, body, hostile.seen))
+
+
+@case(timeout_s=60)
+def right_requests_that_mean_harm(t):
+    """All requests about groups and settings, in all versions, with contents of one seed. See harness/hostile.py."""
+    if t.target.kind != "odradek":
+        t.skip("Kafka does not answer all of them")
+    failures, answered, deadline = [], [0] * HOSTILE_CLIENTS, time.monotonic() + HOSTILE_S
+
+    def work(number):
+        hostile = Hostile(number)
+        while time.monotonic() < deadline and not failures:
+            try:
+                ask_hostile(t.target, hostile, GROUP_APIS * 2 + ADMIN_APIS)
+                answered[number] += 1
+            except socket.timeout:
+                pass        # somebody waits for others in his group
+            except (Closed, ConnectionError, AssertionError) as error:
+                failures.append(f"seed {number}, after {answered[number]}: {error!r}")
+
+    with good_client(t):
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(HOSTILE_CLIENTS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    equal(failures, [], "what went wrong")
+    check(min(answered) > 20, f"connections that were answered in full: {answered}")
 
 
 def start_fails(t, target, code, *words):
