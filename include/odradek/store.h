@@ -33,6 +33,8 @@ struct odk_boot_options {
     struct odk_io *io;
     const struct odk_diag *diag;
     int32_t node_id;
+    uint64_t redo_bytes_max; /* after a crash: memory for bytes on their way into segments; 0: 128 MiB */
+    uint32_t redo_files_max; /* after a crash: segments open at once; 0: 768 */
 };
 
 /*

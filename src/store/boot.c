@@ -12,8 +12,10 @@
 #include "store/layout.h"
 #include "store/recover.h"
 
-#define LOCK_TRIES    6
-#define LOCK_RETRY_MS 50
+#define LOCK_TRIES         6
+#define LOCK_RETRY_MS      50
+#define REDO_BYTES_DEFAULT MIB(128)
+#define REDO_FILES_DEFAULT 768u /* below the smallest usual limit of descriptors, 1024 */
 
 /* -- taking the directory ------------------------------------------------------------------------------------------ */
 
@@ -250,16 +252,18 @@ static enum odk_err folders_list(struct odk_boot *boot)
 
 /* -- the whole ----------------------------------------------------------------------------------------------------- */
 
-static enum odk_err boot_recover(struct odk_boot *boot)
+static enum odk_err boot_recover(struct odk_boot *boot, const struct odk_boot_options *options)
 {
-    struct recover_options options = {
+    struct recover_options recover = {
         .io = boot->io,
         .diag = boot->diag,
         .dir = boot->dir,
         .incarnation = boot->state.incarnation,
         .direct = boot->direct,
+        .run_bytes_max = options->redo_bytes_max ? options->redo_bytes_max : REDO_BYTES_DEFAULT,
+        .files_max = options->redo_files_max ? options->redo_files_max : REDO_FILES_DEFAULT,
     };
-    return recover_run(&options, &boot->redone_bytes);
+    return recover_run(&recover, &boot->redone_bytes);
 }
 
 /* From here on every block of an earlier life is void. */
@@ -278,7 +282,7 @@ static enum odk_err boot_begin_life(struct odk_boot *boot, bool is_new)
     return err;
 }
 
-static enum odk_err boot_start(struct odk_boot *boot, int32_t node_id)
+static enum odk_err boot_start(struct odk_boot *boot, const struct odk_boot_options *options)
 {
     bool is_new;
     char journal[LAYOUT_PATH_MAX];
@@ -295,10 +299,10 @@ static enum odk_err boot_start(struct odk_boot *boot, int32_t node_id)
     if (!boot->direct)
         DIAG_INFO(boot->diag, "%s: the file system refuses O_DIRECT; files are written through the page cache",
                   boot->dir);
-    boot->state.node_id = node_id;
+    boot->state.node_id = options->node_id;
     err = is_new ? directory_settle(boot) : marker_take(boot);
     if (err == ODK_OK && !is_new && !boot->clean)
-        err = boot_recover(boot);
+        err = boot_recover(boot, options);
     if (err == ODK_OK)
         err = folder_make(boot, journal);
     if (err == ODK_OK)
@@ -334,7 +338,7 @@ enum odk_err odk_boot_open(const struct odk_boot_options *options, struct odk_bo
     boot->diag = options->diag;
     boot->dir = xstrndup(options->dir, strlen(options->dir));
     boot->lock = -1;
-    enum odk_err err = boot_start(boot, options->node_id);
+    enum odk_err err = boot_start(boot, options);
     if (err != ODK_OK) {
         boot_free(boot);
         return err;

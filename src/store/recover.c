@@ -10,6 +10,8 @@
 #include "store/layout.h"
 #include "store/redo.h"
 
+#define READ_AHEAD_BYTES (4u << 20)
+
 struct wal {
     char *name;
     uint32_t shard;
@@ -25,6 +27,7 @@ struct place {
     uint32_t entry_count;
     uint32_t shard;
     uint32_t wal;
+    bool noted; /* holds what must be known before anything is redone */
 };
 
 struct recover {
@@ -36,8 +39,11 @@ struct recover {
     uint32_t place_capacity;
     int32_t file; /* the open one, -1 */
     uint32_t file_wal;
-    uint8_t *block;
-    size_t block_capacity;
+    uint64_t file_size;
+    uint8_t *window; /* what was read of it last: [window_pos, window_pos + window_len) */
+    size_t window_capacity;
+    uint64_t window_pos;
+    uint64_t window_len;
 };
 
 /* -- files --------------------------------------------------------------------------------------------------------- */
@@ -71,7 +77,7 @@ static void recover_deinit(struct recover *r)
         free(r->wals[i].name);
     free(r->wals);
     free(r->places);
-    free(r->block);
+    free(r->window);
 }
 
 enum odk_err recover_has_journal(struct odk_io *io, const char *dir, bool *ret_any)
@@ -133,6 +139,7 @@ static enum odk_err wal_open(struct recover *r, uint32_t wal)
     if (r->file >= 0)
         (void)io->ops->close(io, r->file);
     r->file = -1;
+    r->window_len = 0;
     if (!layout_path(path, "%s/" JOURNAL_FOLDER "/%s", r->options->dir, r->wals[wal].name))
         return ODK_ERR_INVALID;
     r->file = io->ops->open(io, path, ODK_IO_READ | ODK_IO_WRITE | (r->options->direct ? (uint32_t)ODK_IO_DIRECT : 0u));
@@ -140,21 +147,36 @@ static enum odk_err wal_open(struct recover *r, uint32_t wal)
     if (r->file < 0)
         return FAIL(r->options->diag, odk_err_from_errno(r->file), "%s: cannot be opened: %s", path,
                     strerror(-r->file));
+    int64_t size = io->ops->size(io, r->file);
+    if (size < 0)
+        return FAIL(r->options->diag, odk_err_from_errno((int32_t)size), "%s: has no size: %s", path,
+                    strerror((int)-size));
+    r->file_size = align_down((uint64_t)size, ODK_IO_BLOCK);
     return ODK_OK;
 }
 
-static enum odk_err wal_read(struct recover *r, uint64_t pos, uint64_t len)
+/* Brings [pos, pos + len) of the open file into the window, and what stands behind it, as far as ahead. */
+static enum odk_err wal_read(struct recover *r, uint64_t pos, uint64_t len, uint64_t ahead, const uint8_t **ret_data)
 {
-    if (r->block_capacity < len) {
-        void *mem = NULL;
-        if (posix_memalign(&mem, ODK_IO_BLOCK, len) != 0)
-            return ODK_ERR_MEMORY;
-        free(r->block);
-        r->block = mem;
-        r->block_capacity = len;
+    if (pos < r->window_pos || pos + len > r->window_pos + r->window_len) {
+        uint64_t want = MAX(len, MIN(ahead, r->file_size - MIN(pos, r->file_size)));
+        r->window_len = 0;
+        if (r->window_capacity < want) {
+            void *mem = NULL;
+            if (posix_memalign(&mem, ODK_IO_BLOCK, want) != 0)
+                return ODK_ERR_MEMORY;
+            free(r->window);
+            r->window = mem;
+            r->window_capacity = want;
+        }
+        enum odk_err err = odk_io_read_all(r->options->io, r->file, r->window, want, pos);
+        if (err != ODK_OK)
+            return wal_failed(r, err, "cannot be read", pos);
+        r->window_pos = pos;
+        r->window_len = want;
     }
-    enum odk_err err = odk_io_read_all(r->options->io, r->file, r->block, len, pos);
-    return err == ODK_OK ? ODK_OK : wal_failed(r, err, "cannot be read", pos);
+    *ret_data = r->window + (pos - r->window_pos);
+    return ODK_OK;
 }
 
 /* -- blocks -------------------------------------------------------------------------------------------------------- */
@@ -177,26 +199,37 @@ static void place_add(struct recover *r, const struct journal_block *block, uint
     };
 }
 
+/* True when the block holds what must be known before anything is redone; or makes no sense, which is told then. */
+static bool block_is_noted(const uint8_t *data, const struct journal_block *block)
+{
+    struct journal_reader reader = { .at = data + JOURNAL_HEADER_BYTES,
+                                     .end = data + JOURNAL_HEADER_BYTES + block->payload_len };
+    struct journal_entry entry;
+    while (journal_entry_next(&reader, &entry)) {
+        if (entry.type == JOURNAL_TRIM || entry.type == JOURNAL_DELETE)
+            return true;
+    }
+    return reader.bad;
+}
+
 /* All valid blocks of a file, wherever they stand: behind the last one may be those of an earlier use of the file. */
 static enum odk_err wal_scan(struct recover *r, uint32_t wal)
 {
     enum odk_err err = wal_open(r, wal);
-    if (err != ODK_OK)
-        return err;
-    int64_t size = r->options->io->ops->size(r->options->io, r->file);
-    if (size < 0)
-        return FAIL(r->options->diag, odk_err_from_errno((int32_t)size), "%s: has no size", r->wals[wal].name);
-    uint64_t end = align_down((uint64_t)size, ODK_IO_BLOCK);
-    err = end > 0 ? wal_read(r, 0, end) : ODK_OK;
+    const uint64_t end = r->file_size;
+    const uint8_t *data = NULL;
+    if (err == ODK_OK && end > 0)
+        err = wal_read(r, 0, end, end, &data);
     if (err != ODK_OK)
         return err;
     for (uint64_t pos = 0; pos < end;) {
         struct journal_block block;
         uint64_t len = ODK_IO_BLOCK;
-        if (journal_block_peek(r->block + pos, &block) && block.incarnation == r->options->incarnation &&
+        if (journal_block_peek(data + pos, &block) && block.incarnation == r->options->incarnation &&
             block.shard == r->wals[wal].shard && journal_block_bytes(block.payload_len) <= end - pos &&
-            journal_block_valid(r->block + pos, end - pos)) {
+            journal_block_valid(data + pos, end - pos)) {
             place_add(r, &block, wal, pos);
+            r->places[r->place_count - 1].noted = block_is_noted(data + pos, &block);
             len = journal_block_bytes(block.payload_len);
         }
         pos += len;
@@ -242,17 +275,17 @@ static enum odk_err row_keep(struct recover *r, uint32_t begin, uint32_t end, ui
 }
 
 /* Reads a block that was valid when its file was scanned. */
-static enum odk_err place_read(struct recover *r, const struct place *place)
+static enum odk_err place_read(struct recover *r, const struct place *place, const uint8_t **ret_data)
 {
     struct journal_block block;
     enum odk_err err = wal_open(r, place->wal);
     if (err == ODK_OK)
-        err = wal_read(r, place->pos, place->len);
+        err = wal_read(r, place->pos, place->len, READ_AHEAD_BYTES, ret_data);
     if (err != ODK_OK)
         return err;
-    if (!journal_block_peek(r->block, &block) || block.incarnation != r->options->incarnation ||
+    if (!journal_block_peek(*ret_data, &block) || block.incarnation != r->options->incarnation ||
         block.seq != place->seq || block.payload_len != place->payload_len ||
-        !journal_block_valid(r->block, place->len))
+        !journal_block_valid(*ret_data, place->len))
         return wal_failed(r, ODK_ERR_IO, "a block that was whole reads otherwise the second time", place->pos);
     return ODK_OK;
 }
@@ -260,10 +293,11 @@ static enum odk_err place_read(struct recover *r, const struct place *place)
 /* The same bytes again, durably. */
 static enum odk_err place_settle(struct recover *r, const struct place *place)
 {
-    enum odk_err err = place_read(r, place);
+    const uint8_t *data;
+    enum odk_err err = place_read(r, place, &data);
     if (err != ODK_OK)
         return err;
-    err = odk_io_write_all(r->options->io, r->file, r->block, place->len, place->pos);
+    err = odk_io_write_all(r->options->io, r->file, data, place->len, place->pos);
     if (err == ODK_OK)
         err = odk_io_sync_now(r->options->io, r->file);
     return err == ODK_OK ? ODK_OK : wal_failed(r, err, "the last block cannot be made durable", place->pos);
@@ -308,11 +342,12 @@ typedef enum odk_err redo_step(struct redo *redo, uint64_t seq, const struct jou
 
 static enum odk_err place_walk(struct recover *r, struct redo *redo, const struct place *place, redo_step *step)
 {
-    enum odk_err err = place_read(r, place);
+    const uint8_t *data;
+    enum odk_err err = place_read(r, place, &data);
     if (err != ODK_OK)
         return err;
-    struct journal_reader reader = { .at = r->block + JOURNAL_HEADER_BYTES,
-                                     .end = r->block + JOURNAL_HEADER_BYTES + place->payload_len };
+    struct journal_reader reader = { .at = data + JOURNAL_HEADER_BYTES,
+                                     .end = data + JOURNAL_HEADER_BYTES + place->payload_len };
     struct journal_entry entry;
     redo_block(redo);
     while (err == ODK_OK && journal_entry_next(&reader, &entry))
@@ -326,10 +361,10 @@ static enum odk_err place_walk(struct recover *r, struct redo *redo, const struc
 static enum odk_err places_redo(struct recover *r, uint64_t *ret_redone_bytes)
 {
     struct redo redo;
-    redo_init(&redo, r->options->io, r->options->diag, r->options->dir);
+    redo_init(&redo, r->options);
     enum odk_err err = ODK_OK;
     for (uint32_t i = 0; i < r->place_count && err == ODK_OK; i++)
-        err = place_walk(r, &redo, &r->places[i], redo_note);
+        err = r->places[i].noted ? place_walk(r, &redo, &r->places[i], redo_note) : ODK_OK;
     for (uint32_t i = 0; i < r->place_count && err == ODK_OK; i++)
         err = place_walk(r, &redo, &r->places[i], redo_apply);
     if (err == ODK_OK)

@@ -9,7 +9,7 @@
  *      valid ones behind it is damage, not a torn tail: nothing is altered. The last block is written once more as it
  *      is: nobody may have been told that it is durable
  *   3. note what was deleted and trimmed: entries of a dead log are skipped
- *   4. write DATA, create what is missing; cut each log's last segment to its last byte, remove segments behind it
+ *   4. write DATA, neighbours gathered, create what is missing; cut each log's last segment to its last byte, remove segments behind it
  *   5. bring the leader epochs up to date, write log starts, rename deleted folders away
  *   6. sync every file and folder touched
  *
@@ -27,6 +27,8 @@ struct recover_options {
     const char *dir;
     uint64_t incarnation;
     bool direct;
+    uint64_t run_bytes_max; /* memory for bytes on their way into segments */
+    uint32_t files_max;     /* segments open at once */
 };
 
 /* ODK_ERR_CORRUPT (nothing altered before step 4), ODK_ERR_IO, ODK_ERR_FULL, ... */

@@ -1,4 +1,4 @@
-#include "store/redo.h"
+#include "store/redo_log.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,32 +9,18 @@
 #include "base/diag.h"
 #include "base/uuid.h"
 #include "store/format.h"
-#include "store/layout.h"
 
-#define OPEN_MAX_FILES 256u
-
-/* One life of one folder. */
-struct redo_log {
-    struct list link; /* in redo.open */
-    struct odk_uuid id;
-    char *name;
-    uint64_t deleted_seq; /* entries up to here are void; 0: lives */
-    int64_t start_offset; /* from TRIM; -1: none */
-    bool prepared;        /* the folder is there and is ours */
-    bool written;         /* has a segment below */
-    int32_t file;         /* of the segment, -1 when closed */
-    int64_t base;         /* of the last segment redone */
-    uint64_t end;         /* behind the last byte redone */
-    uint64_t size;        /* of the file */
-    struct epochs epochs;
-    bool epochs_loaded;
-    bool epochs_changed;
-};
-
-void redo_init(struct redo *redo, struct odk_io *io, const struct odk_diag *to, const char *dir)
+void redo_init(struct redo *redo, const struct recover_options *options)
 {
-    *redo = (struct redo){ .io = io, .diag = to, .dir = dir };
+    *redo = (struct redo){
+        .io = options->io,
+        .diag = options->diag,
+        .dir = options->dir,
+        .run_bytes_max = options->run_bytes_max,
+        .files_max = options->files_max,
+    };
     list_init(&redo->open);
+    list_init(&redo->filled);
 }
 
 void redo_deinit(struct redo *redo)
@@ -43,8 +29,7 @@ void redo_deinit(struct redo *redo)
         struct redo_log *log = redo->table[i];
         if (!log)
             continue;
-        if (log->file >= 0)
-            (void)redo->io->ops->close(redo->io, log->file);
+        redo_segment_drop(redo, log);
         epochs_deinit(&log->epochs);
         free(log->name);
         free(log);
@@ -146,7 +131,7 @@ static bool folder_path(const struct redo *redo, const struct redo_log *log, cha
     return layout_path(dst, "%s/%s", redo->dir, log->name);
 }
 
-static enum odk_err failed(struct redo *redo, const char *path, const char *what, int32_t result)
+enum odk_err redo_failed(struct redo *redo, const char *path, const char *what, int32_t result)
 {
     return FAIL(redo->diag, odk_err_from_errno(result), "%s: %s: %s", path, what, strerror(-result));
 }
@@ -155,7 +140,7 @@ static enum odk_err folder_sync(struct redo *redo, const char *path)
 {
     int32_t folder = redo->io->ops->open(redo->io, path, ODK_IO_READ | ODK_IO_DIRECTORY);
     if (folder < 0)
-        return failed(redo, path, "cannot be opened", folder);
+        return redo_failed(redo, path, "cannot be opened", folder);
     enum odk_err err = odk_io_sync_now(redo->io, folder);
     (void)redo->io->ops->close(redo->io, folder);
     return err == ODK_OK ? ODK_OK : FAIL(redo->diag, err, "%s: cannot be synced: %s", path, odk_err_text(err));
@@ -172,7 +157,7 @@ static enum odk_err folder_owner(struct redo *redo, const char *folder, struct o
     if (handle == -ENOENT)
         return ODK_ERR_NOT_FOUND;
     if (handle < 0)
-        return failed(redo, folder, "cannot be opened", handle);
+        return redo_failed(redo, folder, "cannot be opened", handle);
     (void)redo->io->ops->close(redo->io, handle);
     if (!layout_path(path, "%s/" FORMAT_PARTITION_METADATA_NAME, folder))
         return ODK_ERR_INVALID;
@@ -195,7 +180,7 @@ static enum odk_err folder_doom(struct redo *redo, const char *folder, struct od
     if (!layout_path(to, "%.*s/%s", (int)(slash - folder), folder, name))
         return ODK_ERR_INVALID;
     int32_t result = redo->io->ops->rename(redo->io, folder, to);
-    return result < 0 ? failed(redo, folder, "cannot be renamed", result) : ODK_OK;
+    return result < 0 ? redo_failed(redo, folder, "cannot be renamed", result) : ODK_OK;
 }
 
 static enum odk_err folder_fill(struct redo *redo, const struct redo_log *log, const char *folder)
@@ -231,111 +216,7 @@ static enum odk_err folder_prepare(struct redo *redo, struct redo_log *log)
     if (err != ODK_ERR_NOT_FOUND)
         return err;
     int32_t made = redo->io->ops->mkdir(redo->io, folder);
-    return made < 0 ? failed(redo, folder, "cannot be made", made) : folder_fill(redo, log, folder);
-}
-
-/* -- segments ------------------------------------------------------------------------------------------------------ */
-
-static bool segment_path(const struct redo *redo, const struct redo_log *log, const char *suffix,
-                         char dst[LAYOUT_PATH_MAX])
-{
-    char folder[LAYOUT_PATH_MAX];
-    return folder_path(redo, log, folder) && layout_segment(dst, folder, log->base, suffix);
-}
-
-/* Its data is durable and the handle is closed. */
-static enum odk_err file_settle(struct redo *redo, struct redo_log *log)
-{
-    if (log->file < 0)
-        return ODK_OK;
-    enum odk_err err = odk_io_sync_now(redo->io, log->file);
-    (void)redo->io->ops->close(redo->io, log->file);
-    log->file = -1;
-    list_remove(&log->link);
-    redo->open_count--;
-    if (err != ODK_OK)
-        return FAIL(redo->diag, err, "%s/%s: segment %lld: cannot be synced: %s", redo->dir, log->name,
-                    (long long)log->base, odk_err_text(err));
-    return ODK_OK;
-}
-
-static enum odk_err file_open(struct redo *redo, struct redo_log *log, uint32_t flags)
-{
-    char path[LAYOUT_PATH_MAX];
-    if (redo->open_count >= OPEN_MAX_FILES) {
-        enum odk_err err = file_settle(redo, list_entry(redo->open.next, struct redo_log, link));
-        if (err != ODK_OK)
-            return err;
-    }
-    if (!segment_path(redo, log, FORMAT_LOG_SUFFIX, path))
-        return ODK_ERR_INVALID;
-    int32_t file = redo->io->ops->open(redo->io, path, ODK_IO_READ | ODK_IO_WRITE | flags);
-    if (file == -ENOENT)
-        return ODK_ERR_NOT_FOUND;
-    if (file < 0)
-        return failed(redo, path, "cannot be opened", file);
-    int64_t size = redo->io->ops->size(redo->io, file);
-    if (size < 0) {
-        (void)redo->io->ops->close(redo->io, file);
-        return failed(redo, path, "has no size", (int32_t)size);
-    }
-    log->file = file;
-    log->size = (uint64_t)size;
-    list_push_back(&redo->open, &log->link);
-    redo->open_count++;
-    return ODK_OK;
-}
-
-/* Cuts the segment to its last byte redone and settles it. */
-static enum odk_err segment_finish(struct redo *redo, struct redo_log *log)
-{
-    if (!log->written)
-        return ODK_OK;
-    enum odk_err err = log->file < 0 ? file_open(redo, log, 0) : ODK_OK;
-    if (err != ODK_OK)
-        return err;
-    int64_t size = redo->io->ops->size(redo->io, log->file);
-    if (size > (int64_t)log->end) {
-        int32_t result = redo->io->ops->truncate(redo->io, log->file, log->end);
-        if (result < 0)
-            return FAIL(redo->diag, odk_err_from_errno(result), "%s/%s: segment %lld: cannot be cut: %s", redo->dir,
-                        log->name, (long long)log->base, strerror(-result));
-    }
-    return file_settle(redo, log);
-}
-
-static enum odk_err segment_short(struct redo *redo, const struct redo_log *log, const struct journal_entry *entry)
-{
-    return FAIL(redo->diag, ODK_ERR_CORRUPT,
-                "%s/%s: segment %lld ends at %llu, but the journal goes on at %u: something checkpointed is missing",
-                redo->dir, log->name, (long long)log->base, (unsigned long long)log->size, entry->position);
-}
-
-/* Makes the entry's segment the current one. ODK_ERR_RANGE: it was trimmed away, the entry is void. */
-static enum odk_err segment_enter(struct redo *redo, struct redo_log *log, const struct journal_entry *entry)
-{
-    bool same = log->written && log->base == entry->segment_base;
-    if (same && entry->position != log->end)
-        return segment_short(redo, log, entry);
-    if (same && log->file >= 0)
-        return ODK_OK;
-    if (!same) {
-        enum odk_err err = segment_finish(redo, log);
-        if (err != ODK_OK)
-            return err;
-        log->base = entry->segment_base;
-        log->written = false;
-    }
-    enum odk_err err = file_open(redo, log, entry->position == 0 ? ODK_IO_CREATE : 0);
-    if (err == ODK_ERR_NOT_FOUND && entry->offset < log->start_offset)
-        return ODK_ERR_RANGE;
-    if (err == ODK_ERR_NOT_FOUND) {
-        log->size = 0;
-        return segment_short(redo, log, entry);
-    }
-    if (err == ODK_OK && !same && log->size < entry->position)
-        return segment_short(redo, log, entry);
-    return err;
+    return made < 0 ? redo_failed(redo, folder, "cannot be made", made) : folder_fill(redo, log, folder);
 }
 
 static enum odk_err epochs_take(struct redo *redo, struct redo_log *log, const struct journal_entry *entry)
@@ -365,22 +246,14 @@ static enum odk_err epochs_take(struct redo *redo, struct redo_log *log, const s
     return ODK_OK;
 }
 
-static enum odk_err data_write(struct redo *redo, struct redo_log *log, const struct journal_entry *entry)
+static enum odk_err data_take(struct redo *redo, struct redo_log *log, const struct journal_entry *entry)
 {
     enum odk_err err = folder_prepare(redo, log);
     if (err == ODK_OK)
-        err = segment_enter(redo, log, entry);
+        err = redo_segment_take(redo, log, entry);
     if (err != ODK_OK)
         return err == ODK_ERR_RANGE ? ODK_OK : err;
-    err = odk_io_write_all(redo->io, log->file, entry->bytes.data, entry->bytes.len, entry->position);
-    if (err != ODK_OK)
-        return FAIL(redo->diag, err, "%s/%s: segment %lld: cannot be written: %s", redo->dir, log->name,
-                    (long long)log->base, odk_err_text(err));
-    log->written = true;
-    log->end = entry->position + entry->bytes.len;
     redo->bytes += entry->bytes.len;
-    list_remove(&log->link);
-    list_push_back(&redo->open, &log->link);
     return epochs_take(redo, log, entry);
 }
 
@@ -393,7 +266,7 @@ enum odk_err redo_apply(struct redo *redo, uint64_t seq, const struct journal_en
     struct redo_log *log = redo->numbers[entry->log];
     if (entry->type != JOURNAL_DATA || log->deleted_seq != 0)
         return ODK_OK;
-    return data_write(redo, log, entry);
+    return data_take(redo, log, entry);
 }
 
 /* -- the end ------------------------------------------------------------------------------------------------------- */
@@ -432,7 +305,7 @@ static enum odk_err segments_behind_remove(struct redo *redo, struct redo_log *l
         }
     }
     free(behind.bases);
-    return result < 0 ? failed(redo, folder, "cannot be tidied", result) : ODK_OK;
+    return result < 0 ? redo_failed(redo, folder, "cannot be tidied", result) : ODK_OK;
 }
 
 static enum odk_err small_files_write(struct redo *redo, struct redo_log *log, const char *folder)
@@ -473,8 +346,6 @@ static enum odk_err log_finish(struct redo *redo, struct redo_log *log)
         return deleted_finish(redo, log, folder);
     enum odk_err err = log->start_offset >= 0 ? folder_prepare(redo, log) : ODK_OK;
     if (err == ODK_OK && log->written)
-        err = segment_finish(redo, log);
-    if (err == ODK_OK && log->written)
         err = segments_behind_remove(redo, log, folder);
     if (err == ODK_OK)
         err = small_files_write(redo, log, folder);
@@ -483,10 +354,14 @@ static enum odk_err log_finish(struct redo *redo, struct redo_log *log)
 
 enum odk_err redo_finish(struct redo *redo)
 {
-    for (uint32_t i = 0; i < redo->capacity; i++) {
-        enum odk_err err = redo->table[i] ? log_finish(redo, redo->table[i]) : ODK_OK;
-        if (err != ODK_OK)
-            return err;
-    }
+    enum odk_err err = ODK_OK;
+    for (uint32_t i = 0; i < redo->capacity && err == ODK_OK; i++)
+        err = redo->table[i] && redo->table[i]->deleted_seq == 0 ? redo_segment_finish(redo, redo->table[i]) : ODK_OK;
+    if (err == ODK_OK)
+        err = redo_segments_settle(redo);
+    for (uint32_t i = 0; i < redo->capacity && err == ODK_OK; i++)
+        err = redo->table[i] ? log_finish(redo, redo->table[i]) : ODK_OK;
+    if (err != ODK_OK)
+        return err;
     return redo->count > 0 ? folder_sync(redo, redo->dir) : ODK_OK;
 }

@@ -1,7 +1,8 @@
 /*
  * Writing journal entries into segments again (recover.h, steps 3 to 6). Blocking.
  *
- *   redo_note for every entry that will be redone, in order; then redo_apply for every one, in order; then redo_finish.
+ *   redo_note for every entry of the blocks that hold a TRIM or DELETE, in order; then redo_apply for every entry of all
+ *   blocks, in order; then redo_finish.
  */
 #pragma once
 #include <odradek/diag.h>
@@ -11,6 +12,7 @@
 #include "base/list.h"
 #include "store/epochs.h"
 #include "store/journal_format.h"
+#include "store/recover.h"
 
 struct redo_log;
 
@@ -18,6 +20,8 @@ struct redo {
     struct odk_io *io;
     const struct odk_diag *diag;
     const char *dir;
+    uint64_t run_bytes_max;
+    uint32_t files_max;
     struct redo_log **table; /* open addressing; capacity a power of two */
     uint32_t capacity;
     uint32_t count;
@@ -26,10 +30,12 @@ struct redo {
     uint32_t number_capacity;
     struct list open; /* logs with an open file, least recently written first */
     uint32_t open_count;
-    uint64_t bytes;
+    struct list filled; /* logs with memory for bytes that wait to be written, longest in use first */
+    uint64_t run_bytes; /* all such memory */
+    uint64_t bytes;     /* redone */
 };
 
-void redo_init(struct redo *redo, struct odk_io *io, const struct odk_diag *to, const char *dir);
+void redo_init(struct redo *redo, const struct recover_options *options);
 void redo_deinit(struct redo *redo);
 /* Call before the entries of each block. */
 void redo_block(struct redo *redo);

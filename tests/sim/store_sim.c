@@ -81,6 +81,19 @@ static bool all_closed(const struct run *run)
     return true;
 }
 
+/* Somebody frees space: what was staged when the disk became full may wait for that, and for nothing else. */
+static bool make_room(struct run *run, uint64_t *deadline_ns)
+{
+    struct sim_faults roomy = run->faults;
+    if (!run->faulty || run->roomy || run->faults.space_bytes == 0)
+        return false;
+    roomy.space_bytes = 0;
+    sim_faults_set(run->world, &roomy);
+    run->roomy = true;
+    *deadline_ns += HANG_NS;
+    return true;
+}
+
 /* Runs the shards in the world's order until done() or a crash; no progress within HANG_NS is a violation. */
 static void drive(struct run *run, bool closing)
 {
@@ -88,7 +101,7 @@ static void drive(struct run *run, bool closing)
     while (!over(run) && (closing ? !all_closed(run) : work_left(run))) {
         struct odk_io *io = sim_next(run->world, deadline_ns);
         struct shard *shard = io ? shard_of(run, io) : NULL;
-        if (io == NULL && !over(run)) {
+        if (io == NULL && !over(run) && !make_room(run, &deadline_ns)) {
             verdict_fail(run->verdict, "%s: nothing will ever happen", closing ? "closing" : "waiting for callbacks");
             return;
         }
@@ -231,8 +244,8 @@ static bool boot(struct run *run)
 {
     run->boot_io = sim_io_new(run->world, &(struct sim_io_options){ .process = PROCESS });
     sim_straight(run->boot_io, true);
-    struct odk_boot_options options = { .dir = "data", .io = run->boot_io, .diag = run->store_options.diag,
-                                        .node_id = 1 };
+    struct odk_boot_options options = run->boot_options;
+    options.io = run->boot_io;
     run->boot = NULL;
     enum odk_err err = odk_boot_open(&options, &run->boot);
     if (sim_dead(run->boot_io))
@@ -346,6 +359,7 @@ static void generation(struct run *run, uint32_t actions)
     none.strict = run->faults.strict;
     none.no_direct = run->faults.no_direct;
     sim_faults_set(run->world, run->faulty ? &run->faults : &none);
+    run->roomy = false;
     if (!run->faulty)
         sim_disk_settle(run->world);
     for (uint32_t i = 0; i < SHARDS_MAX; i++)
@@ -379,6 +393,13 @@ static void draw_options(struct run *run)
     o->spill_bytes = (uint32_t)KIB(8) << prng_below(rng, 5);
     o->quiet_ms = (uint32_t)prng_between(rng, 1, 200);
     o->checkpoint_ms = (uint32_t)prng_between(rng, 5, 1000);
+    run->boot_options = (struct odk_boot_options){
+        .dir = "data",
+        .diag = o->diag,
+        .node_id = 1,
+        .redo_bytes_max = KIB(4) << prng_below(rng, 8),
+        .redo_files_max = (uint32_t)prng_between(rng, 1, LOGS_MAX),
+    };
     run->shard_count = (uint32_t)prng_between(rng, 1, SHARDS_MAX);
     run->log_count = (uint32_t)prng_between(rng, 1, LOGS_MAX);
     for (uint32_t i = 0; i < run->log_count; i++) {

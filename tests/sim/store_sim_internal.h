@@ -48,11 +48,13 @@ struct run {
     struct store_sim_tally *tally;
     struct sim_faults faults;
     bool faulty;  /* this generation */
+    bool roomy;   /* this generation, from some moment on: space without bound */
     bool verbose;
     bool crashed; /* the life ended by a crash in the middle */
     bool fixed;   /* the crash was given, none is drawn */
     struct sim_log logs[LOGS_MAX];
     uint32_t log_count;
+    struct odk_boot_options boot_options;
     struct odk_store_options store_options;
     struct odk_io *boot_io;
     struct odk_boot *boot;

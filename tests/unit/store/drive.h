@@ -27,6 +27,8 @@ struct drive {
     struct odk_boot *boot;
     struct odk_store *store;
     struct odk_store_options options; /* boot and io are filled in */
+    uint64_t redo_bytes_max;
+    uint32_t redo_files_max;
     struct odk_diag diag;
     uint32_t error_count; /* lines at level ERROR */
 };
@@ -53,7 +55,14 @@ static inline void drive_init(struct drive *d)
 
 static inline enum odk_err drive_boot(struct drive *d)
 {
-    struct odk_boot_options options = { .dir = d->dir, .io = d->io, .diag = &d->diag, .node_id = 1 };
+    struct odk_boot_options options = {
+        .dir = d->dir,
+        .io = d->io,
+        .diag = &d->diag,
+        .node_id = 1,
+        .redo_bytes_max = d->redo_bytes_max,
+        .redo_files_max = d->redo_files_max,
+    };
     return odk_boot_open(&options, &d->boot);
 }
 

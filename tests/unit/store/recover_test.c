@@ -267,6 +267,63 @@ static void missing_segment_is_refused_for_good(void **state)
     drive_deinit(&d);
 }
 
+/* What was trimmed and still there at the stop is removed in the next life: nothing is missing then. */
+static void segments_trimmed_before_a_clean_stop_may_go_after_it(void **state)
+{
+    (void)state;
+    struct drive d;
+    drive_init(&d);
+    drive_start(&d);
+    struct odk_log *log = drive_log(&d, "t-0", 1, 1200);
+    for (int32_t i = 0; i < 100; i++)
+        (void)drive_put(&d, log, 1, 500, (uint64_t)i);
+    struct drive_result trimmed = { 0 };
+    odk_log_trim(log, 99, drive_on_result, &trimmed);
+    DRIVE_UNTIL(&d, trimmed.ready);
+    drive_stop(&d);
+    assert_true(size_of(&d, "t-0/00000000000000000096.log") > 0); /* a stop does not wait for removals */
+    drive_start(&d);
+    log = drive_log(&d, "t-0", 1, 1200);
+    assert_int_equal(drive_put(&d, log, 1, 500, 100), 100);
+    DRIVE_UNTIL(&d, size_of(&d, "t-0/00000000000000000096.log") < 0);
+    drive_crash(&d);
+    drive_start(&d);
+    log = drive_log(&d, "t-0", 1, 1200);
+    assert_int_equal(odk_log_end_offset(log), 101);
+    assert_int_equal(odk_log_state(log), ODK_OK);
+    drive_stop(&d);
+    drive_deinit(&d);
+}
+
+/* Small batches of many logs by turns, between them one that is larger than all the memory. */
+static void redo_needs_little_memory_and_few_files(void **state)
+{
+    (void)state;
+    enum { LOGS = 7, ROUNDS = 60 };
+    static const char *const names[LOGS] = { "a-0", "b-0", "c-0", "d-0", "e-0", "f-0", "g-0" };
+    struct drive d;
+    struct odk_log *logs[LOGS];
+    drive_init(&d);
+    drive_start(&d);
+    for (uint8_t i = 0; i < LOGS; i++)
+        logs[i] = drive_log(&d, names[i], (uint8_t)(i + 1), 20000);
+    for (uint64_t n = 0; n < (uint64_t)LOGS * ROUNDS; n++)
+        (void)drive_put(&d, logs[n % LOGS], 1, n % 97 == 5 ? 15000 : 50 + n % 400, n);
+    drive_crash(&d);
+    d.redo_bytes_max = 10000;
+    d.redo_files_max = 2;
+    drive_start(&d);
+    for (uint8_t i = 0; i < LOGS; i++) {
+        size_t len;
+        logs[i] = drive_log(&d, names[i], (uint8_t)(i + 1), 20000);
+        uint8_t *all = drive_read_all(&d, logs[i], 0, 1 << 20, &len);
+        assert_int_equal(drive_check(all, len, 0), ROUNDS);
+        free(all);
+    }
+    drive_stop(&d);
+    drive_deinit(&d);
+}
+
 static void batch_in_many_pieces_is_read_whole(void **state)
 {
     (void)state;
@@ -313,6 +370,8 @@ int main(void)
         cmocka_unit_test(lost_folder_is_noticed),
         cmocka_unit_test(log_shorter_than_at_a_clean_stop_is_refused_for_good),
         cmocka_unit_test(missing_segment_is_refused_for_good),
+        cmocka_unit_test(segments_trimmed_before_a_clean_stop_may_go_after_it),
+        cmocka_unit_test(redo_needs_little_memory_and_few_files),
         cmocka_unit_test(batch_in_many_pieces_is_read_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
