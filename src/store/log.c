@@ -315,12 +315,13 @@ void log_describe(struct odk_log *log, struct known_log *ret)
         *ret = log->known ? *log->known : (struct known_log){ 0 };
     } else {
         const struct segment *active = log_active(log->body);
+        const struct segment *first = log->body->segments[log_segment_of(log->body, log->body->start_offset)];
         *ret = (struct known_log){
             .start_offset = log->body->start_offset,
             .end_offset = log->body->end_offset,
             .active_base = active->base,
             .active_size = active->size,
-            .total_size = odk_log_size(log),
+            .total_size = active->begin + active->size - first->begin, /* what is trimmed may go at any time */
             .flags = producers_count(&log->body->producers) > 0 ? KNOWN_PRODUCERS : 0,
             .has_state = true,
         };

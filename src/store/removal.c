@@ -233,6 +233,8 @@ static bool step_empty(struct removal *removal)
 
 void removal_committed(struct odk_store *store, uint64_t seq)
 {
+    if (store->err != ODK_OK)
+        return; /* its caller has been told otherwise; the next start finishes what the journal holds */
     list_each(node, &store->removals) {
         struct removal *removal = list_entry(node, struct removal, link);
         if (removal->state != REMOVAL_COMMIT || removal->seq > seq)
