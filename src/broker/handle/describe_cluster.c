@@ -2,14 +2,11 @@
 #include "base/uuid.h"
 #include "broker/api.h"
 #include "broker/broker_internal.h"
+#include "broker/operations.h"
 
 #define ENDPOINT_BROKERS     1
 #define ENDPOINT_CONTROLLERS 2
 #define OPERATIONS_NOT_ASKED INT32_MIN
-
-/* Bits of the ACL operations that exist for a cluster: create 5, alter 7, describe 8, cluster action 9, describe
- * configs 10, alter configs 11, idempotent write 12. Nobody is refused anything here. */
-#define CLUSTER_OPERATIONS (1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12)
 
 static void endpoint_refuse(const struct describe_cluster_request *in, struct describe_cluster_response *reply)
 {
@@ -36,7 +33,7 @@ static bool cluster_fill(struct request *request, const struct describe_cluster_
     reply->brokers = self;
     reply->brokers_count = 1;
     if (in->include_cluster_authorized_operations)
-        reply->cluster_authorized_operations = CLUSTER_OPERATIONS;
+        reply->cluster_authorized_operations = OPERATIONS_OF_CLUSTERS;
     return true;
 }
 

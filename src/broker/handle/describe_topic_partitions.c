@@ -9,12 +9,9 @@
 
 #include "broker/api.h"
 #include "broker/broker_internal.h"
+#include "broker/operations.h"
 
 #define PARTITIONS_MAX 2000
-
-/* Bits of the ACL operations that exist for a topic: read 3, write 4, create 5, delete 6, alter 7, describe 8, describe
- * configs 10, alter configs 11. */
-#define TOPIC_OPERATIONS (1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 11)
 
 struct page {
     struct request *request;
@@ -73,7 +70,7 @@ static bool topic_fill(struct page *page, struct topic *topic, struct describe_t
     ret->name = topic_name(topic);
     ret->topic_id = topic->id;
     ret->is_internal = topic->internal;
-    ret->topic_authorized_operations = TOPIC_OPERATIONS;
+    ret->topic_authorized_operations = OPERATIONS_OF_TOPICS;
     ret->partitions =
         arena_new(&page->request->arena, struct describe_topic_partitions_response_partition, (size_t)count);
     ret->partitions_count = count;

@@ -8,11 +8,8 @@
 #include "broker/api.h"
 #include "broker/broker_internal.h"
 #include "broker/group_trip.h"
+#include "broker/operations.h"
 #include "wire/messages.h"
-
-/* Bits of the ACL operations that exist for a group: read 3, delete 6, describe 8, describe configs 10, alter configs 11.
- * Nobody is refused anything here. */
-#define GROUP_OPERATIONS (1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11)
 
 /* -- DescribeGroups ------------------------------------------------------------------------------------------------- */
 
@@ -28,7 +25,7 @@ static void describe_groups_home(struct group_trip *trip)
     struct request *request = trip->request;
     for (int32_t i = 0; own->in.include_authorized_operations && i < own->out.groups_count; i++) {
         if (own->out.groups[i].error_code == KAFKA_NONE)
-            own->out.groups[i].authorized_operations = GROUP_OPERATIONS;
+            own->out.groups[i].authorized_operations = OPERATIONS_OF_GROUPS;
     }
     request_reply(request, describe_groups_response_encode(&own->out, request_reply_begin(request), request->version));
 }
@@ -78,7 +75,7 @@ static void consumer_group_describe_home(struct group_trip *trip)
     struct request *request = trip->request;
     for (int32_t i = 0; own->in.include_authorized_operations && i < own->out.groups_count; i++) {
         if (own->out.groups[i].error_code == KAFKA_NONE)
-            own->out.groups[i].authorized_operations = GROUP_OPERATIONS;
+            own->out.groups[i].authorized_operations = OPERATIONS_OF_GROUPS;
     }
     request_reply(request,
                   consumer_group_describe_response_encode(&own->out, request_reply_begin(request), request->version));

@@ -8,6 +8,7 @@
 #include "broker/api.h"
 #include "broker/broker_internal.h"
 #include "broker/controller.h"
+#include "broker/operations.h"
 #include "wire/messages.h"
 
 /* Topics made on the way to one answer. Clients ask again for what is missing. Every asked name may be compared with all
@@ -126,6 +127,15 @@ static bool topics_fill(struct metadata *metadata, struct metadata_response *rep
     return fits;
 }
 
+/* Kafka tells it of topics that do not exist, too. */
+static void operations_fill(const struct metadata *metadata, struct metadata_response *reply)
+{
+    if (metadata->in.include_cluster_authorized_operations)
+        reply->cluster_authorized_operations = OPERATIONS_OF_CLUSTERS;
+    for (int32_t i = 0; metadata->in.include_topic_authorized_operations && i < reply->topics_count; i++)
+        reply->topics[i].topic_authorized_operations = OPERATIONS_OF_TOPICS;
+}
+
 static void metadata_reply(struct metadata *metadata)
 {
     struct request *request = metadata->request;
@@ -147,10 +157,12 @@ static void metadata_reply(struct metadata *metadata)
         return;
     }
     *metadata->self = broker_node_id(broker);
-    if (topics_fill(metadata, &reply))
-        request_reply(request, metadata_response_encode(&reply, request_reply_begin(request), request->version));
-    else
+    if (!topics_fill(metadata, &reply)) {
         request_too_large(request);
+        return;
+    }
+    operations_fill(metadata, &reply);
+    request_reply(request, metadata_response_encode(&reply, request_reply_begin(request), request->version));
 }
 
 /* -- creating what is missing ------------------------------------------------------------------------------------- */

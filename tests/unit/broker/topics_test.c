@@ -238,6 +238,27 @@ static void metadata_tells_node_topics_and_partitions(void **state)
     harness_free(harness);
 }
 
+static void metadata_tells_what_may_be_done_to_whom_asks(void **state)
+{
+    (void)state;
+    struct harness *harness = harness_new(1, NULL);
+    make_topic(harness, "a", 1, NULL);
+    for (int16_t version = 8; version <= 13; version++) {
+        struct metadata_request_topic topics[] = { { .name = ODK_STR("a") }, { .name = ODK_STR("missing") } };
+        struct metadata_request request = { .topics = topics,
+                                            .topics_count = 2,
+                                            .include_cluster_authorized_operations = true,
+                                            .include_topic_authorized_operations = true };
+        struct metadata_response got;
+        assert_int_equal(harness_call(harness, 0, WIRE_KEY_METADATA, version, &request, &got), REQUEST_REPLY);
+        assert_int_equal(got.cluster_authorized_operations, version <= 10 ? 8096 : INT32_MIN);
+        for (int i = 0; i < 2; i++)
+            assert_int_equal(got.topics[i].topic_authorized_operations, 3576); /* as Kafka without an authorizer */
+        harness_forget(harness);
+    }
+    harness_free(harness);
+}
+
 static void metadata_creates_when_both_sides_want_it(void **state)
 {
     (void)state;
@@ -499,6 +520,7 @@ int main(void)
         cmocka_unit_test(assignments_may_only_name_this_node),
         cmocka_unit_test(one_request_may_contradict_itself),
         cmocka_unit_test(metadata_tells_node_topics_and_partitions),
+        cmocka_unit_test(metadata_tells_what_may_be_done_to_whom_asks),
         cmocka_unit_test(metadata_creates_when_both_sides_want_it),
         cmocka_unit_test(metadata_finds_by_id),
         cmocka_unit_test(advertised_listeners_come_before_the_reached_address),
