@@ -67,8 +67,9 @@ def produce_all(client, topic, records, timeout_s=20):
     return offsets
 
 
-def read_all(bootstrap, topic, partition=0, first=OFFSET_BEGINNING, timeout_s=20, client=None):
-    """Reads from first to the end of the partition; returns the messages."""
+def read_all(bootstrap, topic, partition=0, first=OFFSET_BEGINNING, timeout_s=20, client=None, until=None):
+    """Reads from first to the end of the partition; returns the messages. Where something is written all the time
+    clients may never hear of an end: there `until` is the offset that need not be read any more."""
     reader = client or consumer(bootstrap)
     reader.assign([TopicPartition(topic, partition, first)])
     messages = []
@@ -82,6 +83,8 @@ def read_all(bootstrap, topic, partition=0, first=OFFSET_BEGINNING, timeout_s=20
                     return messages
                 else:
                     raise AssertionError(f"{topic}-{partition}: {message.error()}")
+            if until is not None and messages and messages[-1].offset() + 1 >= until:
+                return messages
             if time.monotonic() > deadline:
                 raise AssertionError(f"{topic}-{partition}: no end after {timeout_s} s, {len(messages)} records")
     finally:

@@ -156,8 +156,10 @@ class Follower:
                 self.next[partition] = first
                 self.trimmed += 1
                 entries.append(Trimmed())
+            if end == self.next[partition]:
+                return []
             try:
-                return read_all(self.bootstrap, TOPIC, partition, first=self.next[partition], timeout_s=timeout_s)
+                return read_all(self.bootstrap, TOPIC, partition, self.next[partition], timeout_s, until=end)
             except AssertionError:
                 if watermarks(self.bootstrap, TOPIC, partition)[0] <= self.next[partition]:
                     raise
