@@ -83,7 +83,6 @@ void modern_loaded(struct group *group)
     for (struct modern_member *member = modern->members; member; member = member->by_id.next)
         timers_begin(member);
     modern_tidy(group);
-    groups_tidy(group);
 }
 
 /* -- offsets ------------------------------------------------------------------------------------------------------ */

@@ -167,6 +167,23 @@ static void empty_start(struct rig *rig)
     rig->groups = rig_groups(rig);
 }
 
+/* All that a shortened log may have left of a group: nothing that makes one. */
+static void a_target_without_its_group_is_forgotten(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct groups_stats stats;
+    rig_init(&rig);
+    (void)BEAT(&rig, .member = "a", .names = "t", .owned = "", .timeout_ms = 7000);
+    const struct rig_record *target = rig_last(&rig, GROUP_RECORD_TARGET);
+    empty_start(&rig);
+    assert_int_equal(replay_one(&rig, target->key, target->key_len, target->value, target->value_len), ODK_OK);
+    groups_loaded(rig.groups);
+    groups_stats(rig.groups, &stats);
+    assert_int_equal(stats.groups, 0);
+    rig_deinit(&rig);
+}
+
 static void damage_is_named(void **state)
 {
     (void)state;
@@ -247,6 +264,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_say_what_kafka_expects),
         cmocka_unit_test(a_deleted_group_leaves_only_tombstones),
+        cmocka_unit_test(a_target_without_its_group_is_forgotten),
         cmocka_unit_test(damage_is_named),
         cmocka_unit_test(no_log_stops_the_program),
     };
