@@ -30,6 +30,10 @@
 /* One record batch of the metadata log: a CreateTopics request writes one. */
 #define METADATA_BATCH_BYTES_MAX MIB(16)
 
+/* Records that one Produce answer names as bad. A batch is refused as a whole; what is not named is sent again, and then
+ * named. */
+#define RECORD_ERRORS_MAX 10000
+
 /* Producer ids come in durable blocks, so that a crash costs ids and not uniqueness. Kafka's number. */
 #define PRODUCER_ID_BLOCK 1000
 

@@ -82,6 +82,20 @@ static struct batch_refusal keys_check(struct odk_bytes data)
     return found;
 }
 
+int32_t partition_bad_records(struct odk_bytes data, int32_t *ret_positions, int32_t max)
+{
+    struct odk_record_iter it;
+    struct odk_record record;
+    int32_t count = 0;
+    if (odk_record_iter_init(&it, data, RECORDS_BYTES_MAX(data.len)) != ODK_OK)
+        return 0;
+    for (int32_t i = 0; count < max && odk_record_next(&it, &record); i++) {
+        if (!record.key.data)
+            ret_positions[count++] = i;
+    }
+    return odk_record_iter_end(&it) == ODK_OK ? count : 0;
+}
+
 struct batch_refusal partition_check_batch(const struct batch_rules *rules, struct odk_bytes data)
 {
     struct odk_batch batch;

@@ -28,3 +28,9 @@ struct batch_refusal {
  * Cost: one CRC pass; for compacted topics also a walk over the records, which decompresses them.
  */
 struct batch_refusal partition_check_batch(const struct batch_rules *rules, struct odk_bytes data);
+
+/*
+ * The records of a batch that was refused with a bad record which are bad for the same reason: their positions, in order,
+ * at most `max`. Returns how many; 0 when they cannot all be read.
+ */
+int32_t partition_bad_records(struct odk_bytes data, int32_t *ret_positions, int32_t max);

@@ -10,6 +10,7 @@
  *
  * Source: KIP-98, KIP-467 (record errors), KIP-516 (topic ids).
  */
+#include "base/limits.h"
 #include "broker/api.h"
 #include "broker/broker_internal.h"
 #include "broker/partition.h"
@@ -26,7 +27,7 @@ struct produce_item {
     int32_t index;
     enum kafka_error error;
     const char *message; /* static; NULL when there is none */
-    int32_t bad_record;  /* -1: none in particular */
+    struct odk_bytes bad; /* the batch, when some of its records are to be named */
 };
 
 /* What one owner shard has to do. */
@@ -46,35 +47,46 @@ struct produce {
     struct produce_item *items; /* in the order of the request */
     struct produce_leg *legs;   /* one per shard; first is NULL where there is nothing to do */
     uint32_t legs_left;
+    int32_t *positions;  /* room for those of bad records; NULL until there are any */
+    int32_t errors_left; /* bad records that may yet be named */
 };
 
 /* -- answer ------------------------------------------------------------------------------------------------------- */
 
-static bool record_errors_fill(struct arena *arena, const struct produce_item *item,
+static bool record_errors_fill(struct produce *produce, const struct produce_item *item,
                                struct produce_response_partition *out)
 {
+    struct arena *arena = &produce->request->arena;
     if (item->message)
         out->error_message = odk_str_from(item->message);
-    if (item->bad_record < 0)
+    if (!item->bad.data || produce->errors_left == 0)
         return true;
-    out->record_errors = arena_new(arena, struct produce_response_record_error, 1);
+    if (!produce->positions)
+        produce->positions = arena_new(arena, int32_t, RECORD_ERRORS_MAX);
+    if (!produce->positions)
+        return false;
+    int32_t count = partition_bad_records(item->bad, produce->positions, produce->errors_left);
+    out->record_errors = arena_new(arena, struct produce_response_record_error, (size_t)count);
     if (!out->record_errors)
         return false;
-    out->record_errors_count = 1;
-    out->record_errors[0] =
-        (struct produce_response_record_error){ .batch_index = item->bad_record,
-                                                .batch_index_error_message = odk_str_from(item->message) };
+    produce->errors_left -= count;
+    out->record_errors_count = count;
+    for (int32_t i = 0; i < count; i++)
+        out->record_errors[i] =
+            (struct produce_response_record_error){ .batch_index = produce->positions[i],
+                                                    .batch_index_error_message = odk_str_from(item->message) };
     return true;
 }
 
-static bool partition_fill(struct arena *arena, const struct produce_item *item, struct produce_response_partition *out)
+static bool partition_fill(struct produce *produce, const struct produce_item *item,
+                           struct produce_response_partition *out)
 {
     produce_response_partition_init(out);
     out->index = item->index;
     out->error_code = (int16_t)item->error;
     out->base_offset = -1;
     if (item->error != KAFKA_NONE)
-        return record_errors_fill(arena, item, out);
+        return record_errors_fill(produce, item, out);
     out->base_offset = item->append.base_offset;
     out->log_append_time_ms = item->append.append_time_ms;
     out->log_start_offset = item->append.log_start_offset;
@@ -98,7 +110,7 @@ static bool response_fill(struct produce *produce, struct produce_response *repl
             arena_new(arena, struct produce_response_partition, (size_t)topic->partition_data_count);
         fits = out->partition_responses != NULL;
         for (int32_t p = 0; fits && p < topic->partition_data_count; p++)
-            fits = partition_fill(arena, item++, &out->partition_responses[out->partition_responses_count++]);
+            fits = partition_fill(produce, item++, &out->partition_responses[out->partition_responses_count++]);
     }
     return fits;
 }
@@ -122,6 +134,7 @@ static void produce_answer(struct produce *produce)
         request_done(request, any_failed(produce) ? REQUEST_CLOSE : REQUEST_NO_REPLY);
         return;
     }
+    produce->errors_left = RECORD_ERRORS_MAX;
     struct produce_response reply;
     produce_response_init(&reply);
     if (response_fill(produce, &reply))
@@ -231,7 +244,8 @@ static void item_check(struct produce *produce, struct topic *topic, const struc
         return;
     }
     item_refuse(item, refusal.error, refusal.message);
-    item->bad_record = refusal.record;
+    if (refusal.record >= 0)
+        item->bad = data;
 }
 
 /* What stands against every partition of the topic, or KAFKA_NONE. */
@@ -267,7 +281,6 @@ static void items_check(struct produce *produce)
         enum kafka_error error = topic_check(produce, asked, &topic, &message);
         for (int32_t p = 0; p < asked->partition_data_count; p++, item++) {
             item->index = asked->partition_data[p].index;
-            item->bad_record = -1;
             if (error == KAFKA_NONE)
                 item_check(produce, topic, &asked->partition_data[p].records, item);
             else

@@ -1,4 +1,5 @@
 /* Produce: every way in which a batch is taken or refused, as the client sees it. */
+#include "base/limits.h"
 #include "harness.h"
 
 #include <stdlib.h>
@@ -170,8 +171,11 @@ static void compacted_topics_want_keys_and_say_which_record_has_none(void **stat
     struct odk_bytes batch = make_batch(&(struct batch_options){ .timestamp = NOW, .count = 2, .no_key = true });
     struct produce_response_partition answer = produce(harness, 8, "t", 0, batch);
     assert_int_equal(answer.error_code, KAFKA_INVALID_RECORD);
-    assert_int_equal(answer.record_errors_count, 1);
+    assert_int_equal(answer.record_errors_count, 2);
     assert_int_equal(answer.record_errors[0].batch_index, 0);
+    assert_int_equal(answer.record_errors[1].batch_index, 1);
+    struct odk_bytes many = make_batch(&(struct batch_options){ .timestamp = NOW, .count = 20000, .no_key = true });
+    assert_int_equal(produce(harness, 8, "t", 0, many).record_errors_count, RECORD_ERRORS_MAX);
     assert_int_equal(produce(harness, 8, "t", 0, good_batch()).error_code, KAFKA_NONE);
     harness_free(harness);
 }
