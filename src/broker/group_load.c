@@ -171,6 +171,11 @@ static void load_on_read(struct odk_read *read, enum odk_err err)
 static void load_read(struct group_load *load)
 {
     struct group_host *host = load->partition->host;
+    if (odk_log_state(load->partition->log) == ODK_ERR_CLOSED) { /* the server stops: it need not wait for the rest */
+        load_fail(load, ODK_ERR_CLOSED);
+        load_kick(host);
+        return;
+    }
     load->read = (struct odk_read){
         .offset = load->offset, .bytes_max = LOAD_READ_BYTES, .at_least_one = true, .done = load_on_read
     };

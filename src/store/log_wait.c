@@ -72,6 +72,15 @@ void log_wait_on_spilled(struct odk_log *log)
         wait_end(list_entry(node, struct log_wait, link), err);
 }
 
+bool log_wait_in_flight(struct odk_store *store)
+{
+    list_each(node, &store->waits) {
+        if (list_entry(node, struct log_wait, link)->map)
+            return true;
+    }
+    return false;
+}
+
 void log_wait_abandon(struct odk_store *store)
 {
     list_each(node, &store->waits) {

@@ -173,9 +173,10 @@ static bool close_is_stuck(const struct odk_store *store)
 }
 
 /* Nothing is in flight and, unless the journal has failed, nothing is waiting. */
-static bool store_is_settled(const struct odk_store *store)
+static bool store_is_settled(struct odk_store *store)
 {
-    if (store->spill_count > 0 || store->checkpoint_count > 0 || store->journal.in_flight || store->journal.files.busy)
+    if (store->spill_count > 0 || store->checkpoint_count > 0 || store->journal.in_flight || store->journal.files.busy ||
+        log_wait_in_flight(store))
         return false;
     if (close_is_stuck(store))
         return true;

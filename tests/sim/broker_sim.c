@@ -309,7 +309,7 @@ static void config_draw(struct run *run)
     config_put(run, "offsets.topic.num.partitions", prng_between(rng, 1, 5));
     config_put(run, "offsets.topic.segment.bytes", KIB(8) << prng_below(rng, 4));
     config_put(run, "offsets.retention.minutes", INT32_MAX); /* the wall clock steps */
-    config_put(run, "group.initial.rebalance.delay.ms", prng_below(rng, 2) * prng_below(rng, 3000));
+    config_put(run, "group.initial.rebalance.delay.ms", prng_chance(rng, 500000) ? prng_below(rng, 3000) : 0);
     config_put(run, "group.min.session.timeout.ms", 1000);
     config_put(run, "group.consumer.min.session.timeout.ms", 1000);
     config_put(run, "group.consumer.session.timeout.ms", FLEET_SESSION_MS);
