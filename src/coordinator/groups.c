@@ -169,15 +169,12 @@ void groups_loaded(struct groups *groups)
     struct group *group, *next;
     HASH_ITER(by_id, groups->by_id, group, next)
     {
-        group_lost_topics_forget(group);
-        groups_tidy(group);
-    }
-    HASH_ITER(by_id, groups->by_id, group, next) /* a group may not outlive what it finds here */
-    {
         if (group->classic)
             classic_loaded(group);
-        else if (group->modern)
+        if (group->modern)
             modern_loaded(group);
+        group_lost_topics_forget(group);
+        groups_tidy(group);
     }
     timer_arm(groups->env.timers, &groups->expiry,
               groups_deadline(groups, groups->env.config->retention_check_interval_ms));
