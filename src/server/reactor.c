@@ -118,7 +118,10 @@ void reactor_tick(struct reactor *reactor)
     timers_fire(&reactor->timers, reactor->now_ns);
     broker_flush(reactor->broker);
     reactor->store_next_ns = odk_store_tick(reactor->store, reactor->now_ns);
-    conns_step(reactor);
+    if (list_empty(&reactor->ready))
+        return;
+    conns_step(reactor); /* may append: nothing else would start the journal's write before the next event */
+    reactor->store_next_ns = odk_store_tick(reactor->store, reactor->now_ns);
 }
 
 void reactor_post(struct reactor *reactor, struct task *task)
