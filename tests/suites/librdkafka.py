@@ -129,6 +129,9 @@ class Librdkafka(Suite):
         scenario = unit.partition(":")[0].partition("@")[2] or "default"
         return self.overrides + SCENARIOS[scenario]
 
+    def alone(self, unit):
+        return unit.startswith("0055")
+
     def command(self, unit, target, folder):
         conf = os.path.join(folder, "test.conf")
         with open(conf, "w") as file:

@@ -88,10 +88,10 @@ def run_unit(suite, unit, target, work_dir):
     return suite.outcomes(unit, code, folder, log) or [Outcome(unit, FAILED, seconds, f"{tail(log)}\n{how}")]
 
 
-def run_round(suite, units, target, tally, options, work_dir):
+def run_round(suite, units, workers, target, tally, work_dir):
     """Runs units against one server. A server that dies is a failure of its own, and is started again."""
     target.start()
-    with concurrent.futures.ThreadPoolExecutor(options.workers or suite.workers) as pool:
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         waiting = {pool.submit(run_unit, suite, unit, target, work_dir): unit for unit in units}
         for done in concurrent.futures.as_completed(waiting):
             for one in done.result():
@@ -113,10 +113,11 @@ def run_suite(suite, options, work_dir):
     rounds = {}
     for unit in suite.units():
         if not options.only or any(word in unit for word in options.only):
-            rounds.setdefault(suite.settings(unit), []).append(unit)
-    for serial, (settings, units) in enumerate(rounds.items()):
+            workers = 1 if suite.alone(unit) else options.workers or suite.workers
+            rounds.setdefault((suite.settings(unit), workers), []).append(unit)
+    for serial, ((settings, workers), units) in enumerate(rounds.items()):
         target = make_target(suite, settings, options, os.path.join(work_dir, f"server-{serial}"))
-        run_round(suite, units, target, tally, options, work_dir)
+        run_round(suite, units, workers, target, tally, work_dir)
     return tally
 
 

@@ -60,6 +60,10 @@ class Suite:
         """Settings of the server that the unit runs against; units of the same settings share one."""
         return self.overrides
 
+    def alone(self, unit):
+        """Whether the unit measures time, and wants no other beside it."""
+        return False
+
     def command(self, unit, target, folder):
         """(argv, what is added to the environment, working folder) of a unit."""
         raise NotImplementedError
