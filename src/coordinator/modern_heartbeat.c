@@ -199,7 +199,7 @@ static bool read_regex(struct beat *beat)
     bool good = modern_resolve(group->groups, regex, &beat->match.topics, &beat->match.count);
     topic_regex_free(regex);
     return good || REFUSE(beat, KAFKA_INVALID_REGULAR_EXPRESSION,
-                          "matching %.*s would have to follow too many alternatives at once", ODK_STR_FMT(text));
+                          "matching %.*s has to follow too many alternatives", ODK_STR_FMT(text));
 }
 
 /* -- the answer --------------------------------------------------------------------------------------------------- */

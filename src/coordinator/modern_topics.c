@@ -2,6 +2,7 @@
 #include "coordinator/modern.h"
 
 #include "base/diag.h"
+#include "base/limits.h"
 #include "base/xxh3.h"
 #include "coordinator/texts.h"
 
@@ -41,18 +42,21 @@ bool modern_subscribed(const struct group *group, struct odk_str topic)
 
 /* -- regular expressions ------------------------------------------------------------------------------------------ */
 
+#define TOO_COSTLY "matching names has to follow too many alternatives"
+
 struct resolve {
     struct arena *scratch;
     const struct topic_regex *regex;
     struct odk_str *topics;
     uint32_t count, capacity;
+    uint64_t steps; /* left */
     bool too_costly;
 };
 
 static void resolve_one(void *context, const struct group_topic *topic)
 {
     struct resolve *r = context;
-    enum topic_regex_verdict verdict = r->too_costly ? TOPIC_REGEX_NO : topic_regex_match(r->regex, topic->name);
+    enum topic_regex_verdict verdict = r->too_costly ? TOPIC_REGEX_NO : topic_regex_match(r->regex, topic->name, &r->steps);
     r->too_costly |= verdict == TOPIC_REGEX_TOO_COSTLY;
     if (verdict != TOPIC_REGEX_YES)
         return;
@@ -70,7 +74,7 @@ static void resolve_one(void *context, const struct group_topic *topic)
 bool modern_resolve(struct groups *groups, const struct topic_regex *regex, struct odk_str **ret_topics,
                     uint32_t *ret_count)
 {
-    struct resolve r = { .scratch = &groups->scratch, .regex = regex };
+    struct resolve r = { .scratch = &groups->scratch, .regex = regex, .steps = GROUP_REGEX_RESOLVE_STEPS_MAX };
     r.topics = arena_new(&groups->scratch, struct odk_str, 1);
     ASSERT(r.topics != NULL);
     groups->env.topics_each(groups->env.context, resolve_one, &r);
@@ -113,7 +117,7 @@ static void regex_refresh(struct modern *modern, struct modern_regex *regex)
     if (!regex_ready(modern, regex))
         return;
     if (!modern_resolve(modern_groups(modern), regex->compiled, &topics, &count))
-        regex_broken(modern, regex, "too many alternatives at once");
+        regex_broken(modern, regex, TOO_COSTLY);
     else if (!regex->match.topics || !texts_equal(topics, count, regex->match.topics, regex->match.count))
         modern_put_regex(modern, modern_regex_text(regex), topics, count);
 }
@@ -139,9 +143,10 @@ static void regex_topic_set(struct modern *modern, struct modern_regex *regex, s
 
 static bool regex_matches(struct modern *modern, struct modern_regex *regex, struct odk_str topic)
 {
-    enum topic_regex_verdict verdict = topic_regex_match(regex->compiled, topic);
+    uint64_t steps = GROUP_REGEX_STEPS_MAX;
+    enum topic_regex_verdict verdict = topic_regex_match(regex->compiled, topic, &steps);
     if (verdict == TOPIC_REGEX_TOO_COSTLY)
-        regex_broken(modern, regex, "too many alternatives at once");
+        regex_broken(modern, regex, TOO_COSTLY);
     return verdict == TOPIC_REGEX_YES;
 }
 

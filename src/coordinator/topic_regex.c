@@ -9,9 +9,8 @@
 #include "base/base.h"
 #include "base/limits.h"
 
-/* Numbers that a match may remember: about 330 alternatives at once. Its time grows with their square: the worst
- * pattern that was found takes 3 ms for a name of 249 characters, usual ones some microseconds. */
-#define TOPIC_REGEX_WORKSPACE 2048u
+/* Numbers that a match may remember: about 330 alternatives at once, each with a callout of its own. */
+#define TOPIC_REGEX_WORKSPACE 4096u
 /* Of groups within each other: the compiler of PCRE2 is recursive. */
 #define TOPIC_REGEX_NESTING 100u
 /* RE2's. */
@@ -20,6 +19,7 @@
 struct topic_regex {
     pcre2_code *code;
     pcre2_match_data *match;
+    pcre2_match_context *context;
 };
 
 /* -- what RE2 does not know --------------------------------------------------------------------------------------- */
@@ -152,7 +152,7 @@ static pcre2_code *compile(struct odk_str pattern, char why[TOPIC_REGEX_WHY_BYTE
     PCRE2_SIZE at;
     pcre2_code *code = pcre2_compile((PCRE2_SPTR)pattern.data, pattern.len,
                                      PCRE2_UTF | PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_DOLLAR_ENDONLY |
-                                         PCRE2_NO_AUTO_CAPTURE | PCRE2_NEVER_BACKSLASH_C,
+                                         PCRE2_NO_AUTO_CAPTURE | PCRE2_NEVER_BACKSLASH_C | PCRE2_AUTO_CALLOUT,
                                      &error, &at, context);
     pcre2_compile_context_free(context);
     PCRE2_UCHAR text[TOPIC_REGEX_WHY_BYTES - 32];
@@ -174,7 +174,8 @@ struct topic_regex *topic_regex_new(struct odk_str pattern, char why[TOPIC_REGEX
     struct topic_regex *regex = xcalloc(1, sizeof(*regex));
     regex->code = code;
     regex->match = pcre2_match_data_create(1, NULL);
-    ASSERT(regex->match != NULL);
+    regex->context = pcre2_match_context_create(NULL);
+    ASSERT(regex->match != NULL && regex->context != NULL);
     return regex;
 }
 
@@ -182,16 +183,31 @@ void topic_regex_free(struct topic_regex *regex)
 {
     if (!regex)
         return;
+    pcre2_match_context_free(regex->context);
     pcre2_match_data_free(regex->match);
     pcre2_code_free(regex->code);
     free(regex);
 }
 
-enum topic_regex_verdict topic_regex_match(const struct topic_regex *regex, struct odk_str name)
+/* PCRE2 calls before it looks at an item of the pattern. */
+static int step_count(pcre2_callout_block *block, void *context)
+{
+    uint64_t *left = context;
+    (void)block;
+    if (*left == 0)
+        return PCRE2_ERROR_CALLOUT;
+    --*left;
+    return 0;
+}
+
+enum topic_regex_verdict topic_regex_match(const struct topic_regex *regex, struct odk_str name, uint64_t *steps)
 {
     int workspace[TOPIC_REGEX_WORKSPACE];
-    int verdict = pcre2_dfa_match(regex->code, (PCRE2_SPTR)name.data, name.len, 0, 0, regex->match, NULL, workspace,
-                                  TOPIC_REGEX_WORKSPACE);
+    uint64_t granted = MIN(*steps, (uint64_t)GROUP_REGEX_STEPS_MAX), left = granted;
+    (void)pcre2_set_callout(regex->context, step_count, &left);
+    int verdict = pcre2_dfa_match(regex->code, (PCRE2_SPTR)name.data, name.len, 0, 0, regex->match, regex->context,
+                                  workspace, TOPIC_REGEX_WORKSPACE);
+    *steps -= granted - left;
     if (verdict >= 0)
         return TOPIC_REGEX_YES;
     return verdict == PCRE2_ERROR_NOMATCH ? TOPIC_REGEX_NO : TOPIC_REGEX_TOO_COSTLY;

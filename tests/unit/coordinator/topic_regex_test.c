@@ -26,6 +26,12 @@ static struct topic_regex *make(const char *pattern)
     return regex;
 }
 
+static enum topic_regex_verdict match(const struct topic_regex *regex, struct odk_str name)
+{
+    uint64_t steps = UINT64_MAX;
+    return topic_regex_match(regex, name, &steps);
+}
+
 static void whole_names_match(void **state)
 {
     (void)state;
@@ -67,7 +73,7 @@ static void whole_names_match(void **state)
         struct topic_regex *regex = make(cases[i].pattern);
         if (!regex)
             fail_msg("\"%s\" is refused", cases[i].pattern);
-        enum topic_regex_verdict verdict = topic_regex_match(regex, odk_str_from(cases[i].name));
+        enum topic_regex_verdict verdict = match(regex, odk_str_from(cases[i].name));
         if (verdict != (cases[i].matches ? TOPIC_REGEX_YES : TOPIC_REGEX_NO))
             fail_msg("\"%s\" and \"%s\": %d", cases[i].pattern, cases[i].name, (int)verdict);
         topic_regex_free(regex);
@@ -112,7 +118,7 @@ static void costly_patterns_end(void **state)
         if (!regex)
             continue;
         for (int j = 0; j < 20; j++)
-            assert_true(topic_regex_match(regex, odk_str_from(name)) != TOPIC_REGEX_YES);
+            assert_true(match(regex, odk_str_from(name)) != TOPIC_REGEX_YES);
         topic_regex_free(regex);
     }
     char *deep = calloc(1, 3000);
@@ -132,8 +138,32 @@ static void many_names_side_by_side_match(void **state)
         used += (size_t)snprintf(pattern + used, sizeof(pattern) - used, "%stopic-%d", i ? "|" : "", i);
     struct topic_regex *regex = make(pattern);
     assert_non_null(regex);
-    assert_int_equal(topic_regex_match(regex, ODK_STR("topic-299")), TOPIC_REGEX_YES);
-    assert_int_equal(topic_regex_match(regex, ODK_STR("topic-300")), TOPIC_REGEX_NO);
+    assert_int_equal(match(regex, ODK_STR("topic-299")), TOPIC_REGEX_YES);
+    assert_int_equal(match(regex, ODK_STR("topic-300")), TOPIC_REGEX_NO);
+    topic_regex_free(regex);
+}
+
+static void steps_are_bounded(void **state)
+{
+    (void)state;
+    char name[TOPIC_NAME_BYTES_MAX + 1];
+    memset(name, 'a', TOPIC_NAME_BYTES_MAX);
+    name[TOPIC_NAME_BYTES_MAX] = '\0';
+    static const char *const costly[] = { "(.*a.*){20}", "(?:a|a|a|a|a|a|a|a|a|a|a|a|a|a|a|a|a|a|a|a|a|a|a|a|a|a)*" };
+    for (size_t i = 0; i < countof(costly); i++) {
+        struct topic_regex *regex = make(costly[i]);
+        uint64_t steps = UINT64_MAX;
+        assert_int_equal(topic_regex_match(regex, odk_str_from(name), &steps), TOPIC_REGEX_TOO_COSTLY);
+        assert_true(UINT64_MAX - steps <= GROUP_REGEX_STEPS_MAX);
+        topic_regex_free(regex);
+    }
+    struct topic_regex *regex = make("a.*");
+    uint64_t steps = 1000;
+    assert_int_equal(topic_regex_match(regex, ODK_STR("abc"), &steps), TOPIC_REGEX_YES);
+    assert_in_range(steps, 980, 998);
+    steps = 1;
+    assert_int_equal(topic_regex_match(regex, ODK_STR("abc"), &steps), TOPIC_REGEX_TOO_COSTLY);
+    assert_int_equal(steps, 0);
     topic_regex_free(regex);
 }
 
@@ -152,8 +182,8 @@ static void any_text_is_a_pattern_or_refused(void **state)
         struct topic_regex *regex = make(pattern);
         if (!regex)
             continue;
-        enum topic_regex_verdict first = topic_regex_match(regex, ODK_STR("aaba-12"));
-        assert_int_equal(topic_regex_match(regex, ODK_STR("aaba-12")), first);
+        enum topic_regex_verdict first = match(regex, ODK_STR("aaba-12"));
+        assert_int_equal(match(regex, ODK_STR("aaba-12")), first);
         topic_regex_free(regex);
     }
 }
@@ -165,6 +195,7 @@ int main(void)
         cmocka_unit_test(what_re2_does_not_know_is_refused),
         cmocka_unit_test(costly_patterns_end),
         cmocka_unit_test(many_names_side_by_side_match),
+        cmocka_unit_test(steps_are_bounded),
         cmocka_unit_test(any_text_is_a_pattern_or_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
