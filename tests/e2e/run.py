@@ -116,7 +116,8 @@ class Runner:
             os.waitpid(pid, 0)
             if "jvm" in one.needs:
                 self.jvm.stop()
-        output = file_tail(out_path, 6000)
+        # Why it failed comes first: clients may have said a lot since.
+        output = file_tail(out_path + ".why", 3000) + file_tail(out_path, 3000)
         if code == 0:
             self.report(PASSED, label, one.name, seconds)
             shutil.rmtree(case_dir, ignore_errors=True)
@@ -147,7 +148,8 @@ class Runner:
             print(reason)
             code = EXIT_SKIPPED
         except BaseException:
-            traceback.print_exc()
+            with open(out_path + ".why", "w") as why:
+                traceback.print_exc(file=why)
             code = EXIT_FAILED
         finally:
             context.close()
