@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Runs the end-to-end tests.
 
-    tests/e2e/run.py [--io uring,epoll] [FILTER]...     starts build/tools/odradek, once per backend
+    tests/e2e/run.py [--io uring,epoll] [FILTER]...     starts build/tools/odradek, once per backend, side by side
     tests/e2e/run.py --target kafka                     the same tests against Apache Kafka
     tests/e2e/run.py --broker HOST:PORT                 against a server that runs already
 
@@ -17,6 +17,7 @@ import datetime
 import importlib
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -40,10 +41,10 @@ RESULTS = os.path.join(ROOT, "build-test", "e2e.json")
 
 
 class Runner:
-    def __init__(self, options, work_dir):
+    def __init__(self, options, work_dir, jvm_dir):
         self.options = options
         self.work_dir = work_dir
-        self.jvm = Jvm(work_dir)
+        self.jvm = Jvm(jvm_dir)
         self.counts = {PASSED: 0, FAILED: 0, SKIPPED: 0}
         self.results = {}
         self.serial = 0
@@ -59,9 +60,9 @@ class Runner:
         self.counts[status] += 1
         said = f"{status}: {' '.join(detail.split())}" if status == SKIPPED else status
         self.results.setdefault(name, {})[label] = said
-        print(f"{status:<4} {label:<6} {name} {seconds:.2f}s", flush=True)
-        if detail:
-            print("".join(f"     | {line}\n" for line in detail.rstrip().splitlines()), end="", flush=True)
+        lines = "".join(f"     | {line}\n" for line in detail.rstrip().splitlines())
+        # In one write: the other backend's round writes to the same place.
+        os.write(1, f"{status:<4} {label:<6} {name} {seconds:.2f}s\n{lines}".encode())
 
     def missing(self, needs):
         if "files" in needs and self.options.broker and not self.options.data_dir:
@@ -197,6 +198,53 @@ def results_write(path, results, options, argv):
         file.write("\n")
 
 
+def run_rounds(options, work_dir, backends, selected):
+    """Runs a round for each backend, all at the same time, since tests mostly wait; returns counts and results."""
+    rounds = []
+    for io in backends:
+        sys.stdout.flush()
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                round_alone(options, work_dir, io, selected)
+                code = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                sys.stderr.flush()
+                os._exit(code)
+        rounds.append((pid, io))
+    counts, results = {PASSED: 0, FAILED: 0, SKIPPED: 0}, {}
+    for pid, io in rounds:
+        _, status = os.waitpid(pid, 0)
+        if status != 0:
+            print(f"FAIL {io:<6} the round itself ended with wait status {status}", flush=True)
+            counts[FAILED] += 1
+            continue
+        with open(os.path.join(work_dir, f"round-{io}.json")) as file:
+            its_counts, its_results = json.load(file)
+        for status, number in its_counts.items():
+            counts[status] += number
+        for name, outcome in its_results.items():
+            results.setdefault(name, {}).update(outcome)
+    return counts, results
+
+
+def round_alone(options, work_dir, io, selected):
+    """One round in this process; what came of it goes into a file."""
+    random.seed()  # else every round would choose the same ports
+    folder = os.path.join(work_dir, f"jvm-{io}")
+    os.makedirs(folder)
+    runner = Runner(options, work_dir, folder)
+    try:
+        runner.run_round(io, selected)
+    finally:
+        runner.jvm.stop()
+    with open(os.path.join(work_dir, f"round-{io}.json"), "w") as file:
+        json.dump([runner.counts, runner.results], file)
+
+
 def main(argv, modules=MODULES):
     options = parse_options(argv)
     for module in modules:
@@ -210,16 +258,10 @@ def main(argv, modules=MODULES):
         print(f"run.py: {options.binary} is missing: build it, or choose with --binary", file=sys.stderr)
         return 2
     work_dir = tempfile.mkdtemp(prefix="odradek-e2e-")
-    runner = Runner(options, work_dir)
-    try:
-        for io in options.io.split(",") if ours else ["auto"]:
-            runner.run_round(io, selected)
-    finally:
-        runner.jvm.stop()
-    counts = runner.counts
+    counts, results = run_rounds(options, work_dir, options.io.split(",") if ours else ["auto"], selected)
     results_path = options.results or (RESULTS if ours and not options.filter else None)
     if results_path:
-        results_write(os.path.abspath(results_path), runner.results, options, argv)
+        results_write(os.path.abspath(results_path), results, options, argv)
     if options.keep or counts[FAILED]:
         print(f"kept: {work_dir}")
     else:
