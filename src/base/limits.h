@@ -85,6 +85,11 @@
 /* Tombstones of one event are written in batches of this size: a topic may have offsets in every group. */
 #define GROUP_TOMBSTONE_BATCH_BYTES KIB(512)
 
+/* Offsets of topics that are gone which one turn forgets for a partition of __consumer_offsets, and the pause before the
+ * next: a tenth of a millisecond, since a shard may have 50 such partitions. A million take four seconds. */
+#define GROUP_FORGET_STEP     256u
+#define GROUP_FORGET_PAUSE_MS 1
+
 /* Groups and offsets that one event looks at for expiry, and the pause before the next: a million take two seconds. */
 #define GROUP_EXPIRY_STEP     5000u
 #define GROUP_EXPIRY_PAUSE_MS 10

@@ -19,8 +19,11 @@ struct groups *groups_new(const struct groups_env *env)
     groups->env = *env;
     groups->loading = true;
     groups->expiry.fire = groups_expiry_fire;
+    groups->forgetting.fire = groups_forgetting_fire;
     list_init(&groups->sweep);
-    list_init(&groups->modern);
+    list_init(&groups->patterned);
+    name_index_init(&groups->offset_topics);
+    name_index_init(&groups->subscribed_topics);
     group_writer_init(&groups->writer, record_counted, groups);
     return groups;
 }
@@ -41,6 +44,7 @@ void groups_free(struct groups *groups)
     if (!groups)
         return;
     timer_cancel(groups->env.timers, &groups->expiry);
+    timer_cancel(groups->env.timers, &groups->forgetting);
     struct group *group, *next;
     HASH_ITER(by_id, groups->by_id, group, next)
     group_free(group, KAFKA_NOT_COORDINATOR);
@@ -71,6 +75,7 @@ struct group *groups_take(struct groups *groups, struct odk_str id)
         return group;
     group = xcalloc(1, sizeof(*group));
     group->groups = groups;
+    group->offsets.index = &groups->offset_topics;
     group->id = xstrndup(id.len ? id.data : "", id.len);
     HASH_ADD_KEYPTR(by_id, groups->by_id, group->id, id.len, group);
     list_push_back(&groups->sweep, &group->sweep);
@@ -135,31 +140,6 @@ void groups_say(const struct group *group, const char *what, struct odk_str deta
 uint64_t groups_deadline(const struct groups *groups, int64_t ms)
 {
     return deadline_after_ms(*groups->env.now_ns, ms);
-}
-
-static void group_topic_forget(struct group *group, struct odk_str name)
-{
-    const struct offsets_topic *topic = offsets_topic_find(&group->offsets, name);
-    int32_t after;
-    for (int32_t at = topic ? offsets_topic_next(topic, 0) : -1; at >= 0; at = after) {
-        after = offsets_topic_next(topic, at + 1);
-        group_offset_set(group, name, at, NULL);
-    }
-    groups_flush_if_large(group->groups);
-}
-
-/* A topic may have gone just before a crash, which took the tombstones of its offsets: the next one of that name must not
- * inherit them. */
-static void group_lost_topics_forget(struct group *group)
-{
-    const struct groups_env *env = &group->groups->env;
-    struct offsets_topic *topic, *next;
-    HASH_ITER(by_name, group->offsets.by_name, topic, next)
-    {
-        struct group_topic known;
-        if (!env->topic_by_name(env->context, offsets_topic_name(topic), &known))
-            group_topic_forget(group, offsets_topic_name(topic));
-    }
 }
 
 void groups_loaded(struct groups *groups)
@@ -314,6 +294,11 @@ void groups_call(struct groups *groups, struct group_call *call)
     };
     ASSERT(!groups->loading);
     ASSERT(!list_linked(&call->node));
+    struct group *group = list_empty(&groups->offset_topics.retired) ? NULL : groups_find(groups, call_group_id(call));
+    if (group) {
+        group_forget_retired(group);
+        groups_tidy(group);
+    }
     turn[call->kind](groups, call);
     groups_flush(groups);
 }
@@ -325,22 +310,6 @@ void groups_cancel(struct groups *groups, struct group_call *call)
         (void)classic_cancel(group, call);
     if (group && group->modern)
         (void)modern_cancel(group, call);
-    groups_flush(groups);
-}
-
-void groups_topic_changed(struct groups *groups, const struct group_topic *topic, bool gone)
-{
-    struct group *group, *next;
-    for (group = gone ? groups->by_id : NULL; group; group = next) {
-        next = group->by_id.next;
-        group_topic_forget(group, topic->name);
-        groups_tidy(group);
-    }
-    list_each(node, &groups->modern) {
-        group = list_entry(node, struct group, modern_node);
-        modern_topic_changed(group, topic, gone);
-        groups_tidy(group);
-    }
     groups_flush(groups);
 }
 

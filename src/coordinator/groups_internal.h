@@ -27,7 +27,6 @@ struct group {
     struct modern *modern;
     struct offsets offsets;
     struct list sweep;
-    struct list modern_node; /* linked while modern is there */
     UT_hash_handle by_id;
 };
 
@@ -37,7 +36,12 @@ struct groups {
     struct timer expiry;
     struct list sweep;    /* all groups; the next to be looked at for expiry is the first */
     uint32_t sweep_left;  /* groups that this round of expiry has not seen yet */
-    struct list modern;   /* groups of the newer protocol, by modern_node: they follow what happens to topics */
+    struct name_index offset_topics;     /* users: struct offsets_topic */
+    struct name_index subscribed_topics; /* users: struct modern_name */
+    struct list patterned;               /* struct modern with regular expressions: any topic may concern them */
+    struct timer forgetting;             /* offsets of retired topics, see groups_topics.c */
+    uint64_t forget_turn_ns;             /* the turn in which forget_left counts */
+    uint32_t forget_left;
     struct group_writer writer;
     struct arena scratch; /* of this event: groups_flush forgets it; no limit */
     struct arena reading; /* for one record or one member's metadata; whoever reads resets it */
@@ -105,6 +109,15 @@ bool group_subscribed(const struct group *group, struct odk_str topic);
 bool group_empty(const struct group *group);
 /* The group ends, with a tombstone where its log has it; its offsets stay. The pointer stays good. */
 void group_end(struct group *group);
+
+/* -- what becomes of topics (groups_topics.c) ---------------------------------------------------------------------- */
+
+/* Forgets what the group has of topics that are gone. The pointer stays good. */
+void group_forget_retired(struct group *group);
+/* A topic may have gone just before a crash, which took the tombstones of its offsets: the next one of that name must not
+ * inherit them. */
+void group_lost_topics_forget(struct group *group);
+void groups_forgetting_fire(struct timer *timer, uint64_t now_ns);
 
 /* -- calls that are answered at once (groups_*.c) ------------------------------------------------------------------ */
 
@@ -177,5 +190,5 @@ void modern_snapshot(const struct group *group,
 void modern_remove(struct group *group);
 void modern_free(struct modern *modern, enum kafka_error error);
 bool modern_cancel(struct group *group, struct group_call *call);
-/* A topic that the group subscribes to may have changed. */
-void modern_topic_changed(struct group *group, const struct group_topic *topic, bool gone);
+/* Tells the groups that subscribe to the topic, or may. */
+void modern_topics_changed(struct groups *groups, const struct group_topic *topic, bool gone);

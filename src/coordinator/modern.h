@@ -68,8 +68,10 @@ struct modern_member {
 struct modern_name {
     uint32_t member_count, regex_count;
     uint32_t topic_idx; /* while a target is computed */
+    struct modern *modern;
+    struct name_entry *name; /* of all groups that subscribe to it */
+    struct list same_name;   /* in name->users */
     UT_hash_handle by_name;
-    char name[];
 };
 
 /* What a regular expression matched, and when. */
@@ -99,6 +101,7 @@ struct modern_topic {
 
 struct modern {
     struct group *group;
+    struct list patterned; /* groups->patterned; linked while there are regexes */
     int32_t epoch; /* 0: nothing is recorded yet */
     int64_t hash;  /* of the subscribed topics: see modern_hash */
     int32_t target_epoch;

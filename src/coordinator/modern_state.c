@@ -90,9 +90,10 @@ static struct modern_name *name_take(struct modern *modern, struct odk_str text)
     struct modern_name *name = name_find(modern, text);
     if (name)
         return name;
-    name = xcalloc(1, sizeof(*name) + text.len + 1);
-    memcpy(name->name, text.data, text.len);
-    HASH_ADD(by_name, modern->names, name[0], text.len, name);
+    name = xcalloc(1, sizeof(*name));
+    name->modern = modern;
+    name->name = name_index_add(&modern_groups(modern)->subscribed_topics, text, &name->same_name);
+    HASH_ADD_KEYPTR(by_name, modern->names, name->name->name, text.len, name);
     return name;
 }
 
@@ -101,6 +102,7 @@ static void name_tidy(struct modern *modern, struct modern_name *name)
     if (name->member_count > 0 || name->regex_count > 0)
         return;
     HASH_DELETE(by_name, modern->names, name);
+    name_index_remove(&modern_groups(modern)->subscribed_topics, name->name, &name->same_name);
     free(name);
 }
 
@@ -117,6 +119,8 @@ static struct modern_regex *regex_take(struct modern *modern, struct odk_str tex
     struct modern_regex *regex = modern_regex_find(modern, text);
     if (regex)
         return regex;
+    if (!modern->regexes)
+        list_push_back(&modern_groups(modern)->patterned, &modern->patterned);
     regex = xcalloc(1, sizeof(*regex) + text.len + 1);
     memcpy(regex->text, text.data, text.len);
     HASH_ADD(by_text, modern->regexes, text[0], text.len, regex);
@@ -130,6 +134,8 @@ static void regex_tidy(struct modern *modern, struct modern_regex *regex)
     HASH_DELETE(by_text, modern->regexes, regex);
     topic_regex_free(regex->compiled);
     free(regex);
+    if (!modern->regexes)
+        list_remove(&modern->patterned);
 }
 
 static void regex_forget_topics(struct modern *modern, struct modern_regex *regex)
@@ -406,7 +412,6 @@ struct modern *modern_take(struct group *group)
         return group->modern;
     struct modern *modern = xcalloc(1, sizeof(*modern));
     modern->group = group;
-    list_push_back(&group->groups->modern, &group->modern_node);
     modern->target_due.fire = modern_target_fire;
     group->modern = modern;
     return modern;
@@ -426,6 +431,5 @@ void modern_free(struct modern *modern, enum kafka_error error)
     modern_apply_regex(modern, modern_regex_text(regex), NULL);
     ASSERT(modern->names == NULL);
     ASSERT(modern->topics == NULL);
-    list_remove(&modern->group->modern_node);
     free(modern);
 }

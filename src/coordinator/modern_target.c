@@ -55,7 +55,7 @@ static void find_topics(struct division *d)
     d->topics = scratch_new(d, struct group_topic, HASH_CNT(by_name, d->modern->names));
     HASH_ITER(by_name, d->modern->names, name, next)
     {
-        struct odk_str text = { .data = name->name, .len = name->by_name.keylen };
+        struct odk_str text = name_entry_text(name->name);
         name->topic_idx = UINT32_MAX;
         if (env->topic_by_name(env->context, text, &d->topics[d->topic_count]))
             d->topics[d->topic_count++].name = text;

@@ -13,7 +13,7 @@ static bool topic_by_name(const struct groups *groups, struct odk_str name, stru
 
 static struct odk_str name_text(const struct modern_name *name)
 {
-    return (struct odk_str){ .data = name->name, .len = name->by_name.keylen };
+    return name_entry_text(name->name);
 }
 
 static uint64_t topic_hash(const struct group_topic *topic)
@@ -156,16 +156,29 @@ static void bump_if_changed(struct modern *modern)
         modern_bump(modern);
 }
 
-void modern_topic_changed(struct group *group, const struct group_topic *topic, bool gone)
+static void patterned_changed(struct modern *modern, const struct group_topic *topic, bool gone)
 {
-    struct modern *modern = group->modern;
-    bool before = modern_subscribed(group, topic->name);
+    bool before = modern_subscribed(modern->group, topic->name);
     struct modern_regex *regex, *next;
     HASH_ITER(by_text, modern->regexes, regex, next)
     if (regex_ready(modern, regex))
         regex_topic_set(modern, regex, topic->name, !gone && regex_matches(modern, regex, topic->name));
-    if (before || modern_subscribed(group, topic->name))
+    if (before || modern_subscribed(modern->group, topic->name))
         bump_if_changed(modern);
+}
+
+void modern_topics_changed(struct groups *groups, const struct group_topic *topic, bool gone)
+{
+    list_each(node, &groups->patterned)
+        patterned_changed(list_entry(node, struct modern, patterned), topic, gone);
+    const struct name_entry *entry = name_index_find(&groups->subscribed_topics, topic->name);
+    if (!entry)
+        return;
+    list_each(node, &entry->users) {
+        struct modern *modern = list_entry(node, struct modern_name, same_name)->modern;
+        if (!modern->regexes)
+            bump_if_changed(modern);
+    }
 }
 
 void modern_topics_loaded(struct modern *modern)

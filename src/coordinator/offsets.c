@@ -55,16 +55,17 @@ static struct offsets_topic *topic_take(struct offsets *offsets, struct odk_str 
     struct offsets_topic *topic = offsets_topic_find(offsets, name);
     if (topic)
         return topic;
-    topic = xcalloc(1, sizeof(*topic) + name.len + 1);
-    if (name.len > 0)
-        memcpy(topic->name, name.data, name.len);
-    HASH_ADD_KEYPTR(by_name, offsets->by_name, topic->name, name.len, topic);
+    topic = xcalloc(1, sizeof(*topic));
+    topic->of = offsets;
+    topic->name = name_index_add(offsets->index, name, &topic->same_name);
+    HASH_ADD_KEYPTR(by_name, offsets->by_name, topic->name->name, name.len, topic);
     return topic;
 }
 
 static void topic_free(struct offsets *offsets, struct offsets_topic *topic)
 {
     HASH_DELETE(by_name, offsets->by_name, topic);
+    name_index_remove(offsets->index, topic->name, &topic->same_name);
     for (int32_t i = 0; i < topic->page_count; i++)
         free(topic->pages[i]);
     free(topic->pages);

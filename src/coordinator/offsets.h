@@ -10,6 +10,8 @@
 
 #include <odradek/bytes.h>
 
+#include "coordinator/name_index.h"
+
 #define OFFSETS_PAGE 16
 
 struct offset_fact {
@@ -29,11 +31,14 @@ struct offsets_topic {
     struct offsets_page **pages; /* of partitions [i * OFFSETS_PAGE, (i + 1) * OFFSETS_PAGE); NULL: none of them */
     int32_t page_count;
     int32_t count; /* partitions with an offset, at least 1 */
+    struct offsets *of;
+    struct name_entry *name; /* all groups' offsets of topics of this name */
+    struct list same_name;   /* in name->users */
     UT_hash_handle by_name;
-    char name[];
 };
 
 struct offsets {
+    struct name_index *index; /* of all groups' topics with offsets; outlives this */
     struct offsets_topic *by_name;
     uint64_t count;        /* partitions with an offset */
     size_t metadata_bytes; /* sum of all metadata */
@@ -41,7 +46,7 @@ struct offsets {
 
 static inline struct odk_str offsets_topic_name(const struct offsets_topic *topic)
 {
-    return (struct odk_str){ .data = topic->name, .len = topic->by_name.keylen };
+    return name_entry_text(topic->name);
 }
 
 /* NULL when nothing is committed there. */

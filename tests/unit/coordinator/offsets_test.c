@@ -1,4 +1,7 @@
 /* OffsetCommit, OffsetFetch and OffsetDelete; what becomes of offsets when nobody wants them any more. */
+#include <stdio.h>
+
+#include "base/limits.h"
 #include "kit.h"
 
 #include <string.h>
@@ -494,6 +497,72 @@ static void a_deleted_topic_takes_its_offsets_along(void **state)
     rig_deinit(&rig);
 }
 
+#define FORGET_GROUPS 1000
+
+static void many_groups_commit(struct rig *rig)
+{
+    rig_topic(rig, "t", 2);
+    rig_topic(rig, "u", 1);
+    for (int i = 0; i < FORGET_GROUPS; i++) {
+        char id[8];
+        (void)snprintf(id, sizeof(id), "%d", i);
+        assert_int_equal(kit_commit(rig, 9, id, "", -1, "t", 0, 1), KAFKA_NONE);
+        assert_int_equal(kit_commit(rig, 9, id, "", -1, "t", 1, 1), KAFKA_NONE);
+    }
+    assert_int_equal(kit_commit(rig, 9, "0", "", -1, "u", 0, 1), KAFKA_NONE);
+}
+
+/* Offsets of a topic that is gone are forgotten in steps, but nobody sees one of them meanwhile. */
+static void offsets_of_a_deleted_topic_are_forgotten_in_steps(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct groups_stats stats;
+    rig_init(&rig);
+    many_groups_commit(&rig);
+    size_t before = rig.log.count;
+    rig_topic_delete(&rig, "t");
+    assert_in_range(rig.log.count - before, 1, GROUP_FORGET_STEP);
+    assert_int_equal(kit_fetch(&rig, "999", "t", 0), -1);
+    assert_int_equal(kit_delete_group(&rig, "998"), KAFKA_GROUP_ID_NOT_FOUND);
+    assert_true(rig_replays(&rig));
+    for (int turn = 0; turn < 2 * FORGET_GROUPS / (int)GROUP_FORGET_STEP; turn++) {
+        before = rig.log.count;
+        rig_advance(&rig, GROUP_FORGET_PAUSE_MS);
+        assert_in_range(rig.log.count - before, 1, GROUP_FORGET_STEP);
+    }
+    groups_stats(rig.groups, &stats);
+    assert_int_equal(stats.offsets, 1);
+    assert_int_equal(stats.groups, 1);
+    assert_int_equal(kit_fetch(&rig, "0", "u", 0), 1);
+    assert_true(rig_replays(&rig));
+    rig_deinit(&rig);
+}
+
+/* The log must not say anything of the old topic's offsets behind what it says of the new one's, nor in its stead. */
+static void a_new_topic_of_the_name_has_no_offsets(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct groups_stats stats;
+    rig_init(&rig);
+    many_groups_commit(&rig);
+    rig_topic_delete(&rig, "t");
+    rig_topic(&rig, "t", 2);
+    groups_stats(rig.groups, &stats);
+    assert_int_equal(stats.offsets, 1);
+    assert_int_equal(kit_commit(&rig, 9, "999", "", -1, "t", 1, 7), KAFKA_NONE);
+    rig_advance(&rig, 1000);
+    rig_restart(&rig);
+    assert_int_equal(kit_fetch(&rig, "999", "t", 1), 7);
+    assert_int_equal(kit_fetch(&rig, "999", "t", 0), -1);
+    rig_topic_delete(&rig, "t");
+    rig_topic_delete(&rig, "u");
+    groups_stats(rig.groups, &stats);
+    assert_int_equal(stats.groups, 0);
+    rig_deinit(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -516,6 +585,8 @@ int main(void)
         cmocka_unit_test(an_empty_group_without_offsets_goes),
         cmocka_unit_test(many_groups_expire_in_steps),
         cmocka_unit_test(a_deleted_topic_takes_its_offsets_along),
+        cmocka_unit_test(offsets_of_a_deleted_topic_are_forgotten_in_steps),
+        cmocka_unit_test(a_new_topic_of_the_name_has_no_offsets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
