@@ -91,6 +91,7 @@ void broker_apply_configured(struct broker *broker, enum config_layer layer, con
     }
     topics_refresh(broker);
     group_configs_refresh(broker);
+    group_host_configured(broker->groups);
 }
 
 bool broker_advertised(struct request *request, struct odk_str *ret_host, int32_t *ret_port)

@@ -41,7 +41,9 @@ enum config_type {
 enum config_effect {
     CONFIG_ACTS = 0,
     CONFIG_INERT = 1,   /* accepted for compatibility, without effect */
-    CONFIG_DYNAMIC = 2, /* a bit more, for the broker's: may be changed while it runs */
+    CONFIG_DYNAMIC = 2, /* a bit more, for the broker's: may be changed while it runs, */
+    CONFIG_PER_BROKER = 4,   /* but not for all brokers at once, */
+    CONFIG_PER_LISTENER = 8, /* and only for one listener of it */
 };
 
 struct config_row {
@@ -138,7 +140,7 @@ struct broker_config {
     char *set[BROKER_CONFIG_COUNT];                       /* as given at the start; NULL: default */
     char *dynamic[CONFIG_LAYERS][BROKER_CONFIG_COUNT];    /* as given since; NULL: not. The stronger layer counts */
     uint8_t origin[BROKER_CONFIG_COUNT];                  /* enum config_origin */
-    uint64_t inert_said[(BROKER_CONFIG_COUNT + 63) / 64]; /* rows whose "no effect" line is out */
+    char *others; /* keys that were given and are in no table, but in a family known from Kafka: "a, b"; NULL: none */
 };
 
 extern const struct config_row topic_config_rows[TOPIC_CONFIG_COUNT];
@@ -220,12 +222,15 @@ void broker_config_deinit(struct broker_config *config);
 enum broker_config_id broker_config_find(struct odk_str key);
 
 /*
- * Sets one value, unless a stronger origin has set it already. Says a line for unknown keys (and goes on, ODK_OK) and
- * for keys that have no effect. ODK_ERR_INVALID: bad value, ret_why filled.
+ * Sets one value, unless a stronger origin has set it already. Says a line for unknown keys (and goes on, ODK_OK).
+ * ODK_ERR_INVALID: bad value, ret_why filled.
  */
 ODK_MUST_USE enum odk_err broker_config_set(struct broker_config *config, struct odk_str key, struct odk_str value,
                                             enum config_origin origin, const struct odk_diag *sink,
                                             struct config_why *ret_why);
+
+/* One line that names what was given and has no effect here; none when there is nothing to name. */
+void broker_config_say_inert(const struct broker_config *config, const struct odk_diag *sink);
 
 /* Reads a .properties text and sets everything in it. ODK_ERR_INVALID: ret_why names the line. */
 ODK_MUST_USE enum odk_err broker_config_load(struct broker_config *config, struct odk_str text,
@@ -251,7 +256,9 @@ ODK_MUST_USE enum odk_err broker_config_change(struct broker_config *config, enu
 /* The text that counts, as it was given: of the strongest layer, or of the start; NULL: nobody has set it. */
 const char *broker_config_given(const struct broker_config *config, enum broker_config_id id);
 
-/* Checks what needs more than one value. To be called once, when everything is set. */
+/* Checks what needs more than one value, at the start and for each change. ODK_ERR_INVALID with ret_why. */
+ODK_MUST_USE enum odk_err broker_config_check_values(const struct broker_config *config, struct config_why *ret_why);
+/* The same, and listeners. To be called once, when everything is set. */
 ODK_MUST_USE enum odk_err broker_config_check(const struct broker_config *config, const struct odk_diag *sink,
                                               struct config_why *ret_why);
 

@@ -17,11 +17,10 @@ const struct config_row broker_config_rows[BROKER_CONFIG_COUNT] = {
 };
 #undef X
 
-/* Families of keys that belong to Kafka's plugins and per-listener variants: known, without effect. */
+/* Families of keys that belong to Kafka's plugins, its variants for one listener and its past: known, without effect. */
 static const char *const inert_prefixes[] = {
-    "listener.name.", "ssl.",        "sasl.",        "kafka.metrics.", "remote.log.", "rlmm.config.",
-    "rsm.config.",    "controller.", "group.",       "confluent.",     "replica.",    "share.",
-    "log.cleaner.",   "log.flush.",  "transaction.", "metrics.",       "zookeeper.",  "delegation.token.",
+    "listener.name.", "kafka.metrics.",    "metrics.jmx.", "rlmm.config.",     "rsm.config.",
+    "confluent.",     "password.encoder.", "zookeeper.",   "delegation.token.",
 };
 
 enum broker_config_id broker_config_find(struct odk_str key)
@@ -42,6 +41,8 @@ void broker_config_deinit(struct broker_config *config)
         free(config->set[id]);
         config->set[id] = NULL;
     }
+    free(config->others);
+    config->others = NULL;
 }
 
 static bool key_has_inert_prefix(struct odk_str key)
@@ -54,23 +55,54 @@ static bool key_has_inert_prefix(struct odk_str key)
     return false;
 }
 
-static void say_unknown(struct odk_str key, const struct odk_diag *sink)
+/* A line, or a place among those of which one line tells. */
+static void unknown_take(struct broker_config *config, struct odk_str key, const struct odk_diag *sink)
 {
     char shown[128];
     diag_escape(shown, sizeof(shown), key);
-    if (key_has_inert_prefix(key))
-        DIAG_INFO(sink, "%s: accepted, no effect", shown);
-    else
+    if (!key_has_inert_prefix(key)) {
         DIAG_WARN(sink, "%s: unknown setting, ignored", shown);
+        return;
+    }
+    size_t len = config->others ? strlen(config->others) : 0, size = len + strlen(shown) + sizeof(", ");
+    char *others = xcalloc(size, 1);
+    (void)snprintf(others, size, "%s%s%s", len > 0 ? config->others : "", len > 0 ? ", " : "", shown);
+    free(config->others);
+    config->others = others;
 }
 
-static void say_inert(struct broker_config *config, enum broker_config_id id, const struct odk_diag *sink)
+/* Names that one line can hold, and how many there are more. */
+struct names {
+    char text[800];
+    size_t len;
+    uint32_t more;
+};
+
+static void names_add(struct names *names, struct odk_str name)
 {
-    uint64_t bit = UINT64_C(1) << (id % 64);
-    if (!(broker_config_rows[id].effect & CONFIG_INERT) || (config->inert_said[id / 64] & bit))
+    size_t left = sizeof(names->text) - names->len;
+    if (names->more > 0 || name.len + sizeof(", ") > left) {
+        names->more++;
         return;
-    config->inert_said[id / 64] |= bit;
-    DIAG_INFO(sink, "%s: accepted, no effect", broker_config_rows[id].key);
+    }
+    names->len += (size_t)snprintf(names->text + names->len, left, "%s%.*s", names->len > 0 ? ", " : "",
+                                   ODK_STR_FMT(name));
+}
+
+void broker_config_say_inert(const struct broker_config *config, const struct odk_diag *sink)
+{
+    struct names names = { 0 };
+    struct odk_str others = odk_str_from(config->others ? config->others : ""), name;
+    for (uint32_t id = 0; id < BROKER_CONFIG_COUNT; id++) {
+        if (config->set[id] && (broker_config_rows[id].effect & CONFIG_INERT))
+            names_add(&names, odk_str_from(broker_config_rows[id].key));
+    }
+    while (config_list_next(&others, &name))
+        names_add(&names, name);
+    if (names.more > 0)
+        DIAG_INFO(sink, "accepted, no effect: %s and %u more; --print-config shows all", names.text, names.more);
+    else if (names.len > 0)
+        DIAG_INFO(sink, "accepted, no effect: %s", names.text);
 }
 
 /* node.id has an older name. */
@@ -85,7 +117,7 @@ enum odk_err broker_config_set(struct broker_config *config, struct odk_str key,
 {
     enum broker_config_id id = broker_config_find(key);
     if (id == BROKER_CONFIG_COUNT) {
-        say_unknown(key, sink);
+        unknown_take(config, key, sink);
         return ODK_OK;
     }
     if (origin < config->origin[id])
@@ -102,7 +134,6 @@ enum odk_err broker_config_set(struct broker_config *config, struct odk_str key,
     free(config->set[id]);
     config->set[id] = text;
     config->origin[id] = (uint8_t)origin;
-    say_inert(config, id, sink);
     settle_node_id(config);
     return ODK_OK;
 }

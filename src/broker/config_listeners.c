@@ -165,6 +165,8 @@ static enum odk_err check_protocols(const struct broker_config *config, const st
     return ODK_OK;
 }
 
+/* -- conditions between values ------------------------------------------------------------------------------------- */
+
 static enum odk_err check_assignors(const struct broker_config *config, struct config_why *ret_why)
 {
     struct odk_str rest = odk_str_from(config->group_consumer_assignors), item;
@@ -192,6 +194,9 @@ static enum odk_err check_groups(const struct broker_config *config, struct conf
         wrong = "group.coordinator.rebalance.protocols: classic cannot be left out";
     else if (config->group_min_session_timeout_ms > config->group_max_session_timeout_ms)
         wrong = "group.min.session.timeout.ms is above group.max.session.timeout.ms";
+    else if (config->group_consumer_assignment_interval_ms < config->group_consumer_min_assignment_interval_ms ||
+             config->group_consumer_assignment_interval_ms > config->group_consumer_max_assignment_interval_ms)
+        wrong = "group.consumer.assignment.interval.ms is outside its .min. and .max.";
     else if (config->group_consumer_session_timeout_ms < config->group_consumer_min_session_timeout_ms ||
              config->group_consumer_session_timeout_ms > config->group_consumer_max_session_timeout_ms)
         wrong = "group.consumer.session.timeout.ms is outside its .min. and .max.";
@@ -204,6 +209,27 @@ static enum odk_err check_groups(const struct broker_config *config, struct conf
         return check_assignors(config, ret_why);
     (void)snprintf(ret_why->text, sizeof(ret_why->text), "%s", wrong);
     return ODK_ERR_INVALID;
+}
+
+/* Unlimited is -1; no time at all would remove what was just written. */
+static enum odk_err check_retention(const struct broker_config *config, struct config_why *ret_why)
+{
+    static const enum broker_config_id ids[] = { BROKER_CONFIG_log_retention_ms, BROKER_CONFIG_log_retention_minutes,
+                                                 BROKER_CONFIG_log_retention_hours };
+    for (uint32_t i = 0; i < countof(ids); i++) {
+        if (config_number(&broker_config_rows[ids[i]], config) != 0)
+            continue;
+        (void)snprintf(ret_why->text, sizeof(ret_why->text),
+                       "%s must be unlimited (-1) or, greater than or equal to 1", broker_config_rows[ids[i]].key);
+        return ODK_ERR_INVALID;
+    }
+    return ODK_OK;
+}
+
+enum odk_err broker_config_check_values(const struct broker_config *config, struct config_why *ret_why)
+{
+    enum odk_err err = check_groups(config, ret_why);
+    return err == ODK_OK ? check_retention(config, ret_why) : err;
 }
 
 static void warn_dangers(const struct broker_config *config, const struct odk_diag *sink)
@@ -229,7 +255,7 @@ enum odk_err broker_config_check(const struct broker_config *config, const struc
     if (err == ODK_OK)
         err = config_listeners_parse(config->advertised_listeners, listeners, &count, ret_why);
     if (err == ODK_OK)
-        err = check_groups(config, ret_why);
+        err = broker_config_check_values(config, ret_why);
     if (err == ODK_OK)
         warn_dangers(config, sink);
     return err;

@@ -118,7 +118,7 @@ static enum odk_err double_parse(const struct config_row *row, const char *text,
     char *end;
     double value = strtod(text, &end);
     bool unbounded = row->max == INT64_MAX;
-    if (end == text || *end != '\0' || isnan(value) || value < (double)row->min ||
+    if (end == text || *end != '\0' || !isfinite(value) || value < (double)row->min ||
         (!unbounded && value > (double)row->max)) {
         char allowed[96];
         if (unbounded)
@@ -269,14 +269,22 @@ static struct odk_str number_print(const struct config_row *row, const void *con
     return (struct odk_str){ .data = dst, .len = (size_t)len };
 }
 
+/* As Java prints doubles: 0.5, 1.0, 1.0E-4; the fewest digits that read back as the same number. */
 static struct odk_str double_print(double value, char dst[CONFIG_TEXT_BYTES])
 {
-    int len = 0;
-    for (int digits = 1; digits <= 17; digits++) { /* the shortest text that reads back as the same number */
-        len = snprintf(dst, CONFIG_TEXT_BYTES, "%.*g", digits, value);
-        if (strtod(dst, NULL) == value)
+    char digits[40];
+    int places = 0, len;
+    for (; places < 17; places++) { /* behind the first digit */
+        (void)snprintf(digits, sizeof(digits), "%.*e", places, value);
+        if (strtod(digits, NULL) == value)
             break;
     }
+    int exponent = value == 0 ? 0 : (int)strtol(strchr(digits, 'e') + 1, NULL, 10);
+    if (exponent >= -3 && exponent < 7)
+        len = snprintf(dst, CONFIG_TEXT_BYTES, "%.*f", MAX(places - exponent, 1), value);
+    else
+        len = snprintf(dst, CONFIG_TEXT_BYTES, "%.*s%sE%d", (int)(strchr(digits, 'e') - digits), digits,
+                       places == 0 ? ".0" : "", exponent);
     return (struct odk_str){ .data = dst, .len = (size_t)len };
 }
 

@@ -302,6 +302,19 @@ static bool group_decide(struct broker *broker, struct alter_item *item, bool va
 
 /* -- the broker --------------------------------------------------------------------------------------------------- */
 
+/* Whether the key may be changed here at all. */
+static bool broker_key_check(struct alter_item *item, const struct config_row *row)
+{
+    const char *before = NULL;
+    if (!(row->effect & CONFIG_DYNAMIC))
+        before = "Cannot update these configs dynamically: [";
+    else if (row->effect & CONFIG_PER_LISTENER)
+        before = "These security configs can be dynamically updated only per-listener using the listener prefix: [";
+    else if (item->name.len == 0 && (row->effect & CONFIG_PER_BROKER))
+        before = "Cannot update these configs at default cluster level, broker id must be specified: [";
+    return !before || refuse_text(item, KAFKA_INVALID_REQUEST, before, odk_str_from(row->key), "]");
+}
+
 /* Kafka calls a value that is not allowed an invalid request here, not an invalid configuration. */
 static bool broker_check(const struct alteration *alteration, void *context)
 {
@@ -312,13 +325,13 @@ static bool broker_check(const struct alteration *alteration, void *context)
         const struct config_row *row = &broker_config_rows[id];
         if (!alteration->next[id])
             continue;
-        if (!(row->effect & CONFIG_DYNAMIC))
-            return refuse_text(item, KAFKA_INVALID_REQUEST, "Cannot update these configs dynamically: [",
-                               odk_str_from(row->key), "]");
+        if (!broker_key_check(item, row))
+            return false;
         if (config_value_parse(row, alteration->next[id], &scratch, &item->why) != ODK_OK)
             return refuse(item, KAFKA_INVALID_REQUEST, item->why.text);
     }
-    return true;
+    return broker_config_check_values(&scratch, &item->why) == ODK_OK ||
+           refuse(item, KAFKA_INVALID_REQUEST, item->why.text);
 }
 
 bool controller_alter_layer(const struct broker *broker, struct odk_str name, enum config_layer *ret)

@@ -390,6 +390,11 @@ struct group_host *group_host_new(struct broker *broker)
     return host;
 }
 
+void group_host_configured(struct group_host *host)
+{
+    config_fill(&host->config, host->broker->env.config);
+}
+
 void group_host_free(struct group_host *host)
 {
     if (!host)

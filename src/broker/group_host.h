@@ -33,6 +33,9 @@ struct group_host *group_host_new(struct broker *broker);
 /* Frees memory only; no call may be in flight. */
 void group_host_free(struct group_host *host);
 
+/* The broker's settings have changed. */
+void group_host_configured(struct group_host *host);
+
 /* End of a turn: hands to the logs what was recorded, lets answers go. */
 void group_host_flush(struct group_host *host);
 /* True if there is something to be flushed. */

@@ -287,6 +287,8 @@ enum odk_err options_parse(struct options *options, enum options_mode mode, stru
         complain(&parse, "%s", why.text);
     if (parse.bad)
         return ODK_ERR_INVALID;
+    if (!options->print_config)
+        broker_config_say_inert(&options->config, &options->sink.diag);
     options->server.config = &options->config;
     options->server.diag = &options->sink.diag;
     options->server.io = io;

@@ -334,6 +334,98 @@ static void properties_survive_any_bytes(void **state)
     }
 }
 
+struct said {
+    char text[4096];
+    uint32_t lines;
+};
+
+static void said_write(void *context, enum odk_diag_level level, const char *line)
+{
+    struct said *said = context;
+    (void)level;
+    (void)snprintf(said->text, sizeof(said->text), "%s", line);
+    said->lines++;
+}
+
+static void what_has_no_effect_is_said_in_one_line(void **state)
+{
+    (void)state;
+    struct broker_config config;
+    struct config_why why;
+    struct said said = { 0 };
+    const struct odk_diag sink = { .context = &said, .write = said_write };
+    broker_config_init(&config);
+    broker_config_say_inert(&config, &sink);
+    assert_int_equal(said.lines, 0);
+    assert_int_equal(broker_config_load(&config,
+                                        ODK_STR("num.io.threads=8\nnum.io.threads=9\nnum.partitions=2\n"
+                                                "zookeeper.set.acl=true\nlistener.name.in.ssl.keystore.type=PEM\n"),
+                                        CONFIG_FROM_FILE, &sink, &why),
+                     ODK_OK);
+    assert_int_equal(said.lines, 0);
+    broker_config_say_inert(&config, &sink);
+    assert_int_equal(said.lines, 1);
+    assert_string_equal(said.text, "accepted, no effect: num.io.threads, zookeeper.set.acl, "
+                                   "listener.name.in.ssl.keystore.type");
+    assert_int_equal(set(&config, "num.oi.threads", "8", CONFIG_FROM_FILE, &why), ODK_OK);
+    assert_int_equal(broker_config_load(&config, ODK_STR("num.oi.threads=1"), CONFIG_FROM_FILE, &sink, &why), ODK_OK);
+    assert_int_equal(said.lines, 2);
+    assert_string_equal(said.text, "num.oi.threads: unknown setting, ignored");
+    broker_config_deinit(&config);
+}
+
+static void a_long_line_ends_with_how_much_is_missing(void **state)
+{
+    (void)state;
+    struct broker_config config;
+    struct config_why why;
+    struct said said = { 0 };
+    const struct odk_diag sink = { .context = &said, .write = said_write };
+    uint32_t given = 0, named = 1, more = 0;
+    broker_config_init(&config);
+    for (uint32_t id = 0; id < BROKER_CONFIG_COUNT; id++) {
+        const struct config_row *row = &broker_config_rows[id];
+        if (!(row->effect & CONFIG_INERT) || !row->fallback)
+            continue;
+        assert_int_equal(set(&config, row->key, row->fallback, CONFIG_FROM_FILE, &why), ODK_OK);
+        given++;
+    }
+    broker_config_say_inert(&config, &sink);
+    assert_int_equal(said.lines, 1);
+    assert_true(strlen(said.text) < 1000);
+    for (const char *at = said.text; (at = strstr(at, ", ")) != NULL; at++)
+        named++;
+    assert_int_equal(sscanf(strstr(said.text, " and "), " and %u more", &more), 1);
+    assert_int_equal(named - 1 + more, given); /* the comma of "accepted, no effect" */
+    broker_config_deinit(&config);
+}
+
+static void doubles_are_shown_as_java_shows_them(void **state)
+{
+    (void)state;
+    static const char *const shown[][2] = {
+        { "0.5", "0.5" },       { "1", "1.0" },          { "0", "0.0" },         { "0.0001", "1.0E-4" },
+        { "0.001", "0.001" },   { "9999999", "9999999.0" }, { "1e7", "1.0E7" },  { "12345678.5", "1.23456785E7" },
+        { "123.25", "123.25" }, { "1.7976931348623157E308", "1.7976931348623157E308" },
+    };
+    struct broker_config config;
+    struct config_why why;
+    broker_config_init(&config);
+    for (size_t i = 0; i < countof(shown); i++) {
+        char text[CONFIG_TEXT_BYTES];
+        assert_int_equal(set(&config, "log.cleaner.io.max.bytes.per.second", shown[i][0], CONFIG_FROM_FILE, &why),
+                         ODK_OK);
+        struct odk_str is =
+            config_print(&broker_config_rows[BROKER_CONFIG_log_cleaner_io_max_bytes_per_second], &config, text);
+        if (!odk_str_eq(is, odk_str_from(shown[i][1])))
+            print_error("%s: %.*s\n", shown[i][0], ODK_STR_FMT(is));
+        assert_true(odk_str_eq(is, odk_str_from(shown[i][1])));
+    }
+    assert_int_equal(set(&config, "log.cleaner.io.max.bytes.per.second", "1e999", CONFIG_FROM_FILE, &why),
+                     ODK_ERR_INVALID);
+    broker_config_deinit(&config);
+}
+
 static void a_bad_line_of_a_file_is_named(void **state)
 {
     (void)state;
@@ -415,6 +507,8 @@ static void only_what_is_served_may_be_listened_to(void **state)
     assert_int_equal(check("listeners=IN://:1", &why), ODK_ERR_UNSUPPORTED);
     assert_int_equal(check("listeners=CTL://:2\ncontroller.listener.names=CTL", &why), ODK_ERR_INVALID);
     assert_int_equal(check("advertised.listeners=nonsense", &why), ODK_ERR_INVALID);
+    assert_int_equal(check("log.retention.minutes=0", &why), ODK_ERR_INVALID);
+    assert_int_equal(check("group.consumer.assignment.interval.ms=20000", &why), ODK_ERR_INVALID);
 }
 
 static void advertised_address_is_found_by_listener(void **state)
@@ -447,6 +541,9 @@ int main(void)
         cmocka_unit_test(node_id_takes_the_old_name),
         cmocka_unit_test(properties_are_read_as_java_reads_them),
         cmocka_unit_test(properties_survive_any_bytes),
+        cmocka_unit_test(what_has_no_effect_is_said_in_one_line),
+        cmocka_unit_test(a_long_line_ends_with_how_much_is_missing),
+        cmocka_unit_test(doubles_are_shown_as_java_shows_them),
         cmocka_unit_test(a_bad_line_of_a_file_is_named),
         cmocka_unit_test(environment_names_map_to_keys),
         cmocka_unit_test(listeners_are_split),

@@ -241,6 +241,39 @@ static void the_older_request_replaces_everything(void **state)
 
 /* -- mistakes ----------------------------------------------------------------------------------------------------- */
 
+static void changes_of_the_broker_have_kafkas_rules(void **state)
+{
+    (void)state;
+    static const struct {
+        int8_t type;
+        const char *name, *key;
+        int8_t operation;
+        const char *value;
+        int16_t error;
+        const char *message;
+    } rows[] = {
+        { BROKER, "", "sasl.enabled.mechanisms", SET, "PLAIN", KAFKA_INVALID_REQUEST,
+          "Cannot update these configs at default cluster level, broker id must be specified: "
+          "[sasl.enabled.mechanisms]" },
+        { BROKER, "", "sasl.enabled.mechanisms", DELETE, NULL, KAFKA_NONE, NULL },
+        { BROKER, "1", "ssl.keystore.location", SET, "/x", KAFKA_INVALID_REQUEST,
+          "These security configs can be dynamically updated only per-listener using the listener prefix: "
+          "[ssl.keystore.location]" },
+        { BROKER, "", "log.retention.ms", SET, "0", KAFKA_INVALID_REQUEST,
+          "log.retention.ms must be unlimited (-1) or, greater than or equal to 1" },
+        { BROKER, "1", "group.consumer.assignment.interval.ms", SET, "20000", KAFKA_INVALID_REQUEST,
+          "group.consumer.assignment.interval.ms is outside its .min. and .max." },
+    };
+    struct harness *harness = harness_new(1, NULL);
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct answer answer =
+            alter(harness, rows[i].type, rows[i].name, rows[i].key, rows[i].operation, rows[i].value);
+        assert_int_equal(answer.error, rows[i].error);
+        assert_string_equal(answer.message, rows[i].message ? rows[i].message : "");
+    }
+    harness_free(harness);
+}
+
 static void mistakes_have_kafkas_errors(void **state)
 {
     (void)state;
@@ -507,6 +540,7 @@ int main(void)
         cmocka_unit_test(the_log_is_told),
         cmocka_unit_test(lists_grow_and_shrink),
         cmocka_unit_test(the_older_request_replaces_everything),
+        cmocka_unit_test(changes_of_the_broker_have_kafkas_rules),
         cmocka_unit_test(mistakes_have_kafkas_errors),
         cmocka_unit_test(one_request_changes_each_resource_once_and_each_key_once),
         cmocka_unit_test(validation_changes_nothing),
