@@ -1,6 +1,6 @@
 /*
  * ListOffsets: which offset belongs to a time or to a named place. A search by time may wait for the device. Source:
- * protocol guide; KIP-79, KIP-320, KIP-734.
+ * protocol guide; KIP-79, KIP-320, KIP-734. Version 0, gone from Kafka 4, is kept for old programs; see decision 0010.
  */
 #include "broker/api.h"
 #include "broker/broker_internal.h"
@@ -19,6 +19,7 @@ struct list_part {
     struct part part;
     struct odk_find_time find;
     struct odk_log *log;
+    bool end_for_none; /* a time behind all records means the end: version 0 asks what was written before it */
     const struct list_offsets_request_partition *asked;
     struct list_offsets_response_partition *answer;
 };
@@ -121,6 +122,7 @@ static bool plan(struct list_offsets *list)
         for (int32_t p = 0; p < topic->partitions_count; p++, part++) {
             part->asked = &topic->partitions[p];
             part->answer = &out->partitions[p];
+            part->end_for_none = list->request->version == 0;
             list_offsets_response_partition_init(part->answer);
             part->answer->partition_index = part->asked->partition_index;
             part_place(list, part, topic->name);
@@ -129,10 +131,21 @@ static bool plan(struct list_offsets *list)
     return true;
 }
 
+/* Version 0 answers with a list; it holds the one offset that the later versions name. */
+static void offsets_as_list(struct list_part *part)
+{
+    struct list_offsets_response_partition *answer = part->answer;
+    bool has = answer->error_code == KAFKA_NONE && answer->offset >= 0 && part->asked->max_num_offsets > 0;
+    answer->old_style_offsets = &answer->offset;
+    answer->old_style_offsets_count = has ? 1 : 0;
+}
+
 static void list_reply(struct part_legs *legs)
 {
     struct list_offsets *list = container_of(legs, struct list_offsets, legs);
     struct request *request = list->request;
+    for (uint32_t i = 0; request->version == 0 && i < list->part_count; i++)
+        offsets_as_list(&list->parts[i]);
     request_reply(request, list_offsets_response_encode(&list->reply, request_reply_begin(request), request->version));
 }
 
@@ -177,6 +190,8 @@ static void find_account(struct list_part *part, enum odk_err err)
     else if (part->find.ret_offset >= 0)
         answer_set(part, part->find.ret_offset, part->find.ret_timestamp,
                    odk_log_epoch_of(part->log, part->find.ret_offset));
+    else if (part->end_for_none)
+        answer_set(part, odk_log_end_offset(part->log), -1, -1);
 }
 
 static void part_on_found(struct odk_find_time *find, enum odk_err err)

@@ -124,6 +124,35 @@ static void times_are_found(void **state)
     }
 }
 
+static void expect_list(struct list_offsets_response_partition got, int16_t error, int32_t count, int64_t offset)
+{
+    assert_int_equal(got.error_code, error);
+    assert_int_equal(got.old_style_offsets_count, count);
+    if (count == 1)
+        assert_int_equal(got.old_style_offsets[0], offset);
+}
+
+static void version_0_answers_with_a_list(void **state)
+{
+    struct harness *harness = *state;
+    struct asking ask;
+    struct list_offsets_response response;
+    expect_list(list_one(harness, 0, "t", 1, -1), KAFKA_NONE, 1, 10);
+    expect_list(list_one(harness, 0, "t", 1, -2), KAFKA_NONE, 1, 0);
+    expect_list(list_one(harness, 0, "t", 1, T0 - 999), KAFKA_NONE, 1, 2);
+    expect_list(list_one(harness, 0, "t", 1, T0), KAFKA_NONE, 1, 10);
+    expect_list(list_one(harness, 0, "t", 5, T0), KAFKA_NONE, 1, 0);
+    expect_list(list_one(harness, 0, "t", 1, -3), KAFKA_UNSUPPORTED_VERSION, 0, 0);
+    expect_list(list_one(harness, 0, "t", 8, -1), KAFKA_UNKNOWN_TOPIC_OR_PARTITION, 0, 0);
+    ask_init(&ask);
+    ask_topic(&ask, "t");
+    ask_partition(&ask, 0, -1)->max_num_offsets = 0;
+    ask_partition(&ask, 1, -1)->max_num_offsets = INT32_MAX;
+    assert_int_equal(harness_call(harness, 1, WIRE_KEY_LIST_OFFSETS, 0, &ask.request, &response), REQUEST_REPLY);
+    expect_list(response.topics[0].partitions[0], KAFKA_NONE, 0, 0);
+    expect_list(response.topics[0].partitions[1], KAFKA_NONE, 1, 10);
+}
+
 static void places_need_their_version(void **state)
 {
     struct harness *harness = *state;
@@ -204,8 +233,13 @@ static void searches_may_wait(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(places_are_named),           CASE(times_are_found),        CASE(places_need_their_version),
-        CASE(mistakes_have_kafkas_codes), CASE(duplicates_are_refused), CASE(searches_may_wait),
+        CASE(places_are_named),
+        CASE(times_are_found),
+        CASE(version_0_answers_with_a_list),
+        CASE(places_need_their_version),
+        CASE(mistakes_have_kafkas_codes),
+        CASE(duplicates_are_refused),
+        CASE(searches_may_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
