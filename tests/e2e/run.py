@@ -29,7 +29,7 @@ import traceback
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
-from harness import case as cases
+from harness import apps, case as cases
 from harness.jvm import JARS, Jvm
 from harness.target import External, Kafka, Odradek, ROOT, TargetError, file_tail, stable_port
 from harness.versions import clients
@@ -71,9 +71,10 @@ class Runner:
             return "the server is not ours to kill"
         if "jvm" in needs and not os.path.isdir(JARS):
             return "Kafka's jars are not installed (tools/install-deps test)"
-        return None
+        return next((reason for need in sorted(needs & apps.PACKAGES.keys()) if (reason := apps.missing(need))), None)
 
     def run_round(self, io, selected):
+        """All of selected against one server; io is the backend."""
         label = io if self.options.target == "odradek" and not self.options.broker else self.options.target
         if self.options.broker:
             label = "extern"
@@ -183,6 +184,7 @@ def parse_options(argv):
     parser.add_argument("--rss-mb", type=int, default=200, help="the server may not have more (default %(default)s)")
     parser.add_argument("--results", metavar="FILE", help="where to leave the results (default: see above)")
     parser.add_argument("--keep", action="store_true", help="keep the work directory")
+    parser.add_argument("--long", action="store_true", help="also the tests that take minutes or need more installed")
     parser.add_argument("--list", action="store_true")
     return parser.parse_args(argv)
 
@@ -207,7 +209,7 @@ def run_rounds(options, work_dir, backends, selected):
         if pid == 0:
             code = 1
             try:
-                round_alone(options, work_dir, io, selected)
+                round_alone(options, work_dir, io, [one for one in selected if io == backends[0] or not one.once])
                 code = 0
             except BaseException:
                 traceback.print_exc()
@@ -249,7 +251,8 @@ def main(argv, modules=MODULES):
     options = parse_options(argv)
     for module in modules:
         importlib.import_module(module)
-    selected = [one for one in cases.CASES if not options.filter or any(f in one.name for f in options.filter)]
+    selected = [one for one in cases.CASES if (options.long or not one.long) and
+                (not options.filter or any(f in one.name for f in options.filter))]
     if options.list:
         print("\n".join(one.name for one in selected))
         return 0

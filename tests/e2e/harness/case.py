@@ -18,19 +18,21 @@ class Skip(Exception):
 
 
 class Case:
-    def __init__(self, function, timeout_s, needs):
+    def __init__(self, function, timeout_s, needs, once, long):
         self.function = function
         self.timeout_s = timeout_s
         self.needs = frozenset(needs)
+        self.once, self.long = once, long
         self.area = function.__module__.removeprefix("test_")
         self.name = f"{self.area}.{function.__name__}"
 
 
-def case(timeout_s=30, needs=()):
+def case(timeout_s=30, needs=(), once=False, long=False):
     """needs: "files" (the server's data directory is readable), "control" (servers of its own can be
-    started and killed), "jvm" (Kafka's Java tools)."""
+    started and killed), "jvm" (Kafka's Java tools), or a program that harness/apps.py knows.
+    once: with the first backend only. long: only when long tests are asked for."""
     def add(function):
-        CASES.append(Case(function, timeout_s, needs))
+        CASES.append(Case(function, timeout_s, needs, once, long))
         return function
     return add
 

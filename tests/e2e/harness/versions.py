@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 
+from harness import apps
 from harness.jvm import JARS
 from harness.target import ROOT
 
@@ -49,6 +50,8 @@ def command_line():
 
 CLIENTS = {"librdkafka": librdkafka, "kcat": kcat, "kafka_python": kafka_python, "kafkajs": kafkajs,
            "java": kafka_tools, "segments": segments, "server": server, "cli": command_line}
+for program in apps.PACKAGES:
+    CLIENTS[program.replace("-", "_")] = lambda program=program: apps.name_and_version(program)
 
 
 def client_key(name):
@@ -67,6 +70,6 @@ def clients(names):
     for key in sorted({client_key(name) for name in names} & CLIENTS.keys()):
         try:
             found[key] = CLIENTS[key]()
-        except (ImportError, OSError, ValueError, AttributeError):
+        except (ImportError, OSError, ValueError, AttributeError, KeyError):
             continue
     return found
