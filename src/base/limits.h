@@ -99,6 +99,10 @@
 #define GROUP_TOLD_BYTES_MAX     MIB(1)
 #define GROUP_TOLD_ALL_BYTES_MAX MIB(64)
 
+/* Different regular expressions of one group: each is matched against every topic that comes. Members of a group mostly
+ * share one. */
+#define GROUP_PATTERNS_MAX 64u
+
 /* A regular expression of a subscription. */
 #define GROUP_REGEX_BYTES_MAX 4096u
 

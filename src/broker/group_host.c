@@ -75,6 +75,7 @@ struct groups *group_partition_groups_new(struct group_partition *partition)
         .wall_ms = &broker->wall_ms,
         .timers = broker->env.timers,
         .config = &partition->host->config,
+        .memory = &partition->host->memory,
         .diag = broker->env.diag,
     };
     return groups_new(&env);
@@ -383,6 +384,7 @@ struct group_host *group_host_new(struct broker *broker)
     struct group_host *host = xcalloc(1, sizeof(*host));
     host->broker = broker;
     config_fill(&host->config, broker->env.config);
+    host->memory.max = (uint64_t)broker->env.config->group_memory_bytes / broker->env.shard_count;
     list_init(&host->due);
     list_init(&host->batches_free);
     list_init(&host->waiting);

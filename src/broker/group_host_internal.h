@@ -82,6 +82,7 @@ struct group_load {
 struct group_host {
     struct broker *broker;
     struct groups_config config;
+    struct group_memory memory;
     struct odk_uuid topic_id;
     size_t segment_bytes; /* of the topic */
     struct group_partition **partitions; /* by index; NULL: another shard's */

@@ -35,6 +35,7 @@ void classic_free(struct classic *classic, enum kafka_error error)
     HASH_ITER(by_id, classic->pendings, pending, next_pending)
     classic_pending_remove(pending);
     ASSERT(!classic->candidates && classic->kept_bytes == 0);            /* C1 */
+    ASSERT(classic->assigned_bytes == 0 && classic->pending_bytes == 0);
     ASSERT(classic->joining_count == 0 && classic->sync_due_count == 0); /* C2, C3 */
     timer_cancel(timers, &classic->round);
     timer_cancel(timers, &classic->sync);
@@ -66,6 +67,16 @@ void classic_state_set(struct classic *classic, enum classic_state state)
 {
     classic->state = state;
     classic->state_since_ms = *classic_groups(classic)->env.wall_ms;
+}
+
+/* Names of protocols are kept twice: by members and as candidates. Names of topics are part of what members say. */
+size_t classic_bytes(const struct classic *classic)
+{
+    size_t members = classic_members_count(classic) * (sizeof(struct classic_member) + 3 * GROUP_ALLOC_BYTES);
+    size_t names = HASH_CNT(by_name, classic->candidates) * (sizeof(struct classic_candidate) + GROUP_ALLOC_BYTES);
+    size_t topics = HASH_CNT(by_name, classic->topics) * (sizeof(struct classic_topic) + GROUP_ALLOC_BYTES);
+    return sizeof(*classic) + GROUP_ALLOC_BYTES + members + 3 * classic->kept_bytes + names + topics +
+           classic->assigned_bytes + classic->pending_bytes + classic->durable_len;
 }
 
 /* -- questions ---------------------------------------------------------------------------------------------------- */

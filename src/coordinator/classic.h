@@ -87,7 +87,9 @@ struct classic {
     struct classic_member *leader;
     struct classic_pending *pendings;
     struct classic_candidate *candidates;
-    size_t kept_bytes; /* sum over members */
+    size_t kept_bytes;     /* sum over members */
+    size_t assigned_bytes; /* assignments of members */
+    size_t pending_bytes;  /* memory of pendings */
     uint32_t joining_count, sync_due_count;
 
     struct timer round; /* end of PREPARING */

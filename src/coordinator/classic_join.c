@@ -101,8 +101,14 @@ static bool size_allows(const struct classic *classic, const struct classic_memb
 static bool memory_allows(const struct join *join, const struct classic_member *member)
 {
     const struct classic *classic = join->classic;
+    size_t bytes = classic_spec_bytes(&join->spec) + GROUP_TEXT_BYTES_MAX + GROUP_UUID_TEXT_LEN;
     size_t others = classic->kept_bytes - (member ? member->kept_bytes : 0);
-    if (others + classic_spec_bytes(&join->spec) + GROUP_TEXT_BYTES_MAX + GROUP_UUID_TEXT_LEN > GROUP_BYTES_MAX)
+    if (others + bytes > GROUP_BYTES_MAX)
+        return false;
+    const struct classic_member *place = member;
+    if (!place && join->spec.instance_id.data)
+        place = classic_member_find_instance(classic, join->spec.instance_id);
+    if ((!place || classic_spec_bytes(&join->spec) > place->kept_bytes) && groups_full(classic_groups(classic)))
         return false;
     bool known = member || classic_pending_find(classic, join->in->member_id);
     return known || classic_members_count(classic) + HASH_CNT(by_id, classic->pendings) < GROUP_MEMBERS_MAX;

@@ -221,6 +221,7 @@ static void member_free(struct classic_member *member)
     HASH_DELETE(by_id, classic->members, member);
     if (member->instance_id.data)
         HASH_DELETE(by_instance, classic->instances, member);
+    member->classic->assigned_bytes -= member->assignment_len;
     free(member->assignment);
     free(member);
 }
@@ -275,6 +276,7 @@ struct classic_member *classic_member_replace(struct classic_member *old, struct
     member->assignment = old->assignment;
     member->assignment_len = old->assignment_len;
     old->assignment = NULL;
+    old->assignment_len = 0;
     bool led = classic->leader == old;
     member_free(old);
     member_enter(member);
@@ -287,6 +289,7 @@ void classic_member_assign(struct classic_member *member, struct odk_bytes assig
 {
     free(member->assignment);
     member->assignment = NULL;
+    member->classic->assigned_bytes += assignment.len - member->assignment_len;
     member->assignment_len = assignment.len;
     if (assignment.len == 0)
         return;
@@ -323,6 +326,11 @@ struct classic_pending *classic_pending_find(const struct classic *classic, stru
     return pending;
 }
 
+static size_t pending_bytes(const struct classic_pending *pending)
+{
+    return sizeof(*pending) + pending->by_id.keylen + GROUP_ALLOC_BYTES;
+}
+
 void classic_pending_add(struct classic *classic, struct odk_str id, int32_t session_timeout_ms)
 {
     struct groups *groups = classic_groups(classic);
@@ -331,6 +339,7 @@ void classic_pending_add(struct classic *classic, struct odk_str id, int32_t ses
     pending->session.fire = classic_pending_fire;
     memcpy(pending->id, id.data, id.len);
     HASH_ADD_KEYPTR(by_id, classic->pendings, pending->id, id.len, pending);
+    classic->pending_bytes += pending_bytes(pending);
     timer_arm(groups->env.timers, &pending->session, groups_deadline(groups, session_timeout_ms));
 }
 
@@ -338,6 +347,7 @@ void classic_pending_remove(struct classic_pending *pending)
 {
     struct classic *classic = pending->classic;
     timer_cancel(classic_groups(classic)->env.timers, &pending->session);
+    classic->pending_bytes -= pending_bytes(pending);
     HASH_DELETE(by_id, classic->pendings, pending);
     free(pending);
 }

@@ -56,7 +56,8 @@ static void propagate(struct classic *classic, enum kafka_error error)
 
 static void assignment_take(struct classic *classic, const struct sync_group_request *in)
 {
-    if (assign(classic, in) > GROUP_BYTES_MAX) {
+    size_t before = classic->assigned_bytes, bytes = assign(classic, in);
+    if (bytes > GROUP_BYTES_MAX || (bytes > before && groups_full(classic_groups(classic)))) {
         propagate(classic, KAFKA_UNKNOWN_SERVER_ERROR);
         classic_rebalance(classic, "rebalance: the assignment is larger than a group may keep", ODK_STR(""));
         return;

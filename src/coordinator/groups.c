@@ -30,6 +30,7 @@ struct groups *groups_new(const struct groups_env *env)
 
 static void group_free(struct group *group, enum kafka_error error)
 {
+    group_unweigh(group);
     HASH_DELETE(by_id, group->groups->by_id, group);
     list_remove(&group->sweep);
     classic_free(group->classic, error);
@@ -82,11 +83,12 @@ struct group *groups_take(struct groups *groups, struct odk_str id)
     return group;
 }
 
-enum kafka_error groups_room(const struct groups *groups, struct odk_str id)
+enum kafka_error groups_room(struct groups *groups, struct odk_str id)
 {
     if (id.len > GROUP_ID_BYTES_MAX)
         return KAFKA_INVALID_GROUP_ID;
-    return HASH_CNT(by_id, groups->by_id) < GROUPS_PER_PARTITION_MAX ? KAFKA_NONE : KAFKA_POLICY_VIOLATION;
+    bool room = HASH_CNT(by_id, groups->by_id) < GROUPS_PER_PARTITION_MAX && !groups_full(groups);
+    return room ? KAFKA_NONE : KAFKA_POLICY_VIOLATION;
 }
 
 void groups_tidy(struct group *group)
@@ -154,6 +156,7 @@ void groups_loaded(struct groups *groups)
         if (group->modern)
             modern_loaded(group);
         group_lost_topics_forget(group);
+        group_weigh(group);
         groups_tidy(group);
     }
     timer_arm(groups->env.timers, &groups->expiry,
@@ -276,6 +279,13 @@ static void call_consumer_describe(struct groups *groups, struct group_call *cal
     groups_answer(groups, call);
 }
 
+/* May a group take more memory, or less, after a call of this kind? */
+static bool call_grows(enum group_call_kind kind)
+{
+    return kind == GROUP_CALL_JOIN || kind == GROUP_CALL_SYNC || kind == GROUP_CALL_LEAVE || kind == GROUP_CALL_COMMIT ||
+           kind == GROUP_CALL_OFFSET_DELETE || kind == GROUP_CALL_CONSUMER_HEARTBEAT;
+}
+
 void groups_call(struct groups *groups, struct group_call *call)
 {
     static void (*const turn[GROUP_CALL_KIND_COUNT])(struct groups *, struct group_call *) = {
@@ -294,12 +304,16 @@ void groups_call(struct groups *groups, struct group_call *call)
     };
     ASSERT(!groups->loading);
     ASSERT(!list_linked(&call->node));
-    struct group *group = list_empty(&groups->offset_topics.retired) ? NULL : groups_find(groups, call_group_id(call));
+    struct odk_str id = call_group_id(call);
+    struct group *group = list_empty(&groups->offset_topics.retired) ? NULL : groups_find(groups, id);
     if (group) {
         group_forget_retired(group);
         groups_tidy(group);
     }
     turn[call->kind](groups, call);
+    group = call_grows(call->kind) ? groups_find(groups, id) : NULL;
+    if (group)
+        group_weigh(group);
     groups_flush(groups);
 }
 

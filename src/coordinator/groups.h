@@ -105,6 +105,12 @@ struct groups_config {
     bool upgrade, downgrade;                /* group.consumer.migration.policy */
 };
 
+/* Memory of groups that share a bound, as far as clients decide on it: an estimate, taken anew for a group at the end of
+ * each event that may have let it grow. At max, nothing new is let in; what is there goes on. */
+struct group_memory {
+    uint64_t used, max; /* bytes */
+};
+
 /* What surrounds the groups. Views that are handed to visit or returned are good within the event. */
 struct groups_env {
     void *context;
@@ -127,6 +133,7 @@ struct groups_env {
     const int64_t *wall_ms;
     struct timers *timers;
     const struct groups_config *config;
+    struct group_memory *memory;
     const struct odk_diag *diag;
 };
 

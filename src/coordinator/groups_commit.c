@@ -86,6 +86,17 @@ static bool metadata_too_large(const struct groups *groups, struct odk_str metad
     return metadata.len > INT16_MAX || java_length(metadata) > (size_t)groups->env.config->offset_metadata_bytes_max;
 }
 
+/* Is there room for this offset? One that takes the place of another, with no more text, needs none. */
+static bool commit_room(struct group *group, struct odk_str topic, const struct offset_commit_request_partition *asked)
+{
+    size_t len = asked->committed_metadata.len;
+    const struct offsets_topic *facts = offsets_topic_find(&group->offsets, topic);
+    const struct offset_fact *before = facts ? offsets_topic_fact(facts, asked->partition_index) : NULL;
+    if (before && len <= before->metadata.len)
+        return true;
+    return group->offsets.metadata_bytes + len <= GROUP_OFFSET_METADATA_BYTES_MAX && !groups_full(group->groups);
+}
+
 static void commit_one(struct group *group, const struct offset_commit_request *in, struct odk_str topic,
                        const struct offset_commit_request_partition *asked)
 {
@@ -118,7 +129,7 @@ static void commit_all(struct group *group, struct group_call *call)
                 continue;
             if (metadata_too_large(group->groups, asked->committed_metadata))
                 *error = KAFKA_OFFSET_METADATA_TOO_LARGE;
-            else if (group->offsets.metadata_bytes + asked->committed_metadata.len > GROUP_OFFSET_METADATA_BYTES_MAX)
+            else if (!commit_room(group, topic.name, asked))
                 *error = KAFKA_INVALID_COMMIT_OFFSET_SIZE;
             else
                 commit_one(group, in, topic.name, asked);

@@ -44,6 +44,7 @@ static uint64_t group_expire(struct group *group)
     }
     if (group->offsets.count == 0 && group_empty(group))
         group_end(group);
+    group_weigh(group);
     groups_tidy(group);
     return seen;
 }

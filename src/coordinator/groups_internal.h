@@ -26,6 +26,7 @@ struct group {
     struct classic *classic;
     struct modern *modern;
     struct offsets offsets;
+    size_t weight; /* what env.memory holds of this group */
     struct list sweep;
     UT_hash_handle by_id;
 };
@@ -46,7 +47,7 @@ struct groups {
     struct arena scratch; /* of this event: groups_flush forgets it; no limit */
     struct arena reading; /* for one record or one member's metadata; whoever reads resets it */
     size_t unflushed;     /* bytes recorded since the last flush */
-    struct diag_rate rate;
+    struct diag_rate rate, full_rate;
     bool loading; /* between groups_new and groups_loaded: no timers, no records */
 };
 
@@ -58,7 +59,7 @@ struct group *groups_find(const struct groups *groups, struct odk_str id);
 /* Makes an empty one when there is none. */
 struct group *groups_take(struct groups *groups, struct odk_str id);
 /* May a group of this id be made? Ids have a bound, and groups have one. */
-enum kafka_error groups_room(const struct groups *groups, struct odk_str id);
+enum kafka_error groups_room(struct groups *groups, struct odk_str id);
 /* Drops a group that has neither members' protocol nor offsets. The pointer may be dead afterwards. */
 void groups_tidy(struct group *group);
 /* Ends the call: its node is in no list afterwards. */
@@ -91,6 +92,18 @@ struct odk_str call_member_id(struct groups *groups, struct group_call *call, st
 bool call_commit_begin(struct group_call *call);
 /* Sets the error of all partitions that have none. */
 void call_commit_error(struct group_call *call, enum kafka_error error);
+
+/* -- memory (groups_memory.c) ------------------------------------------------------------------------------------- */
+
+/* What a small allocation takes besides its bytes, with its share of a hash table's buckets. */
+#define GROUP_ALLOC_BYTES 32u
+
+/* Takes the group's memory anew. Cost: O(1). */
+void group_weigh(struct group *group);
+/* The group is about to be freed. */
+void group_unweigh(struct group *group);
+/* Is there no room for anything new? Says so to operators. */
+bool groups_full(struct groups *groups);
 
 /* -- offsets of a group (groups_offsets.c) ------------------------------------------------------------------------- */
 
@@ -150,6 +163,8 @@ bool classic_subscribed(const struct group *group, struct odk_str topic);
 bool classic_offsets_expire(const struct group *group, int64_t *ret_since_ms);
 void classic_describe(const struct group *group, struct group_call *call);
 uint32_t classic_member_count(const struct group *group);
+/* Memory, about. */
+size_t classic_bytes(const struct classic *classic);
 /* Value of a GroupMetadata record; data NULL: the group is gone. */
 ODK_MUST_USE enum odk_err classic_replay(struct group *group, struct odk_bytes value);
 void classic_loaded(struct group *group);
@@ -181,6 +196,8 @@ bool modern_empty(const struct group *group);
 bool modern_subscribed(const struct group *group, struct odk_str topic);
 void modern_describe(const struct group *group, struct group_call *call);
 uint32_t modern_member_count(const struct group *group);
+/* Memory, about. */
+size_t modern_bytes(const struct modern *modern);
 /* One record of a kind from 3 to 8, or 16; key_rest is the key behind its int16. */
 ODK_MUST_USE enum odk_err modern_replay(struct groups *groups, int16_t kind, struct odk_bytes key_rest,
                                         struct odk_bytes value);

@@ -45,7 +45,9 @@ static bool entry_forget(struct name_entry *entry, uint32_t *left)
         struct offsets_topic *topic = list_entry(entry->users.next, struct offsets_topic, same_name);
         struct group *group = group_of(topic);
         last = entry->users.next->next == &entry->users;
-        if (!topic_forget(topic, left))
+        bool whole = topic_forget(topic, left);
+        group_weigh(group);
+        if (!whole)
             return false;
         groups_tidy(group);
     }

@@ -112,6 +112,9 @@ struct modern {
     struct modern_member *instances; /* M4 */
     uint32_t classic_count;          /* members that speak the classic protocol */
     size_t told_bytes;               /* sum over members */
+    uint64_t set_count;              /* partitions in all sets of members */
+    uint64_t owner_slots;            /* room in all topics' owners */
+    size_t match_bytes;              /* memory of regular expressions and what they match */
     uint32_t assignor_votes[GROUP_ASSIGNOR_COUNT];
     struct modern_name *names;
     struct modern_regex *regexes;

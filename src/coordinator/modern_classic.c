@@ -163,7 +163,8 @@ static enum kafka_error find_room(const struct join *join)
     size_t own = modern_told_bytes(&join->told), old = before ? modern_told_bytes(before->told) : 0;
     bool full = !before && (int64_t)HASH_CNT(by_id, modern->members) >= members_max;
     bool large = own > GROUP_TOLD_BYTES_MAX || modern->told_bytes + own - old > GROUP_TOLD_ALL_BYTES_MAX;
-    return full || large ? KAFKA_GROUP_MAX_SIZE_REACHED : KAFKA_NONE;
+    bool no_memory = own > old && groups_full(join->group->groups);
+    return full || large || no_memory ? KAFKA_GROUP_MAX_SIZE_REACHED : KAFKA_NONE;
 }
 
 static void answer_join(const struct join *join, const struct modern_member *member)

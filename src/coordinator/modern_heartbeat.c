@@ -167,6 +167,11 @@ static void read_told(struct beat *beat)
         told->subscribed_topic_regex = (struct odk_str){ 0 };
 }
 
+static bool is_new_pattern(const struct modern *modern, struct odk_str text)
+{
+    return text.len > 0 && !modern_regex_find(modern, text);
+}
+
 static bool find_room(struct beat *beat)
 {
     const struct modern *modern = beat->group->modern;
@@ -174,12 +179,18 @@ static bool find_room(struct beat *beat)
     int32_t members_max = MIN(beat->group->groups->env.config->modern_size_max, (int32_t)GROUP_MEMBERS_MAX);
     if (before && beat->in->subscribed_topic_names_count < 0 && !beat->in->subscribed_topic_regex.data)
         return true; /* it says nothing that takes room, as most heartbeats do */
-    size_t bytes = modern->told_bytes + modern_told_bytes(&beat->told) - (before ? modern_told_bytes(before->told) : 0);
+    size_t own = modern_told_bytes(&beat->told), old = before ? modern_told_bytes(before->told) : 0;
     if (!before && (int64_t)HASH_CNT(by_id, modern->members) >= members_max)
         return REFUSE(beat, KAFKA_GROUP_MAX_SIZE_REACHED, "the group has reached its %d members", members_max);
-    if (bytes > GROUP_TOLD_ALL_BYTES_MAX)
+    if (modern->told_bytes + own - old > GROUP_TOLD_ALL_BYTES_MAX)
         return REFUSE(beat, KAFKA_GROUP_MAX_SIZE_REACHED, "the subscriptions of the group have reached their %u bytes",
                       (unsigned)GROUP_TOLD_ALL_BYTES_MAX);
+    bool pattern = is_new_pattern(modern, beat->told.subscribed_topic_regex);
+    if (pattern && HASH_CNT(by_text, modern->regexes) >= GROUP_PATTERNS_MAX)
+        return REFUSE(beat, KAFKA_GROUP_MAX_SIZE_REACHED,
+                      "the group has reached its %u different regular expressions", GROUP_PATTERNS_MAX);
+    if ((own > old || pattern) && groups_full(beat->group->groups))
+        return REFUSE(beat, KAFKA_GROUP_MAX_SIZE_REACHED, "groups have reached their memory (group.memory.bytes)");
     return true;
 }
 

@@ -128,7 +128,7 @@ static bool has_room(const struct group *group, const struct consumer_group_hear
     const struct classic *classic = group->classic;
     bool known = classic_member_find(classic, in->member_id) ||
                  (in->instance_id.data && classic_member_find_instance(classic, in->instance_id));
-    return known || (int64_t)classic_members_count(classic) < members_max;
+    return known || ((int64_t)classic_members_count(classic) < members_max && !groups_full(group->groups));
 }
 
 bool modern_upgrade(struct group *group, struct group_call *call)
@@ -147,7 +147,8 @@ bool modern_upgrade(struct group *group, struct group_call *call)
         return false;
     }
     if (!has_room(group, call->in)) {
-        modern_refuse(group, call, KAFKA_GROUP_MAX_SIZE_REACHED, "the group has reached its %u members", count);
+        modern_refuse(group, call, KAFKA_GROUP_MAX_SIZE_REACHED, "the group has reached its %u members, or all groups their memory",
+                      count);
         return false;
     }
     int32_t generation = MAX(classic->generation, 1);

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/units.h"
 #include "coordinator/texts.h"
 
 /* -- owners (M1) -------------------------------------------------------------------------------------------------- */
@@ -33,6 +34,7 @@ static struct modern_topic *topic_take(struct modern *modern, struct odk_uuid id
         need = MAX(need, topic->capacity * 2);
         topic->owners = xrealloc(topic->owners, need * sizeof(struct modern_member *));
         memset(&topic->owners[topic->capacity], 0, (need - topic->capacity) * sizeof(struct modern_member *));
+        modern->owner_slots += need - topic->capacity;
         topic->capacity = need;
     }
     return topic;
@@ -40,6 +42,7 @@ static struct modern_topic *topic_take(struct modern *modern, struct odk_uuid id
 
 static void own(struct modern_member *member, const struct tp_set *set)
 {
+    member->modern->set_count += set->count;
     for (uint32_t begin = 0, end; begin < set->count; begin = end) {
         end = tp_run_end(set, begin);
         struct modern_topic *topic = topic_take(member->modern, set->at[begin].topic, set->at[end - 1].partition);
@@ -68,10 +71,12 @@ static void disown(struct modern_member *member, struct tp_set *set)
         }
         if (topic && topic->owned_count == 0) {
             HASH_DELETE(by_id, member->modern->topics, topic);
+            member->modern->owner_slots -= topic->capacity;
             free(topic->owners);
             free(topic);
         }
     }
+    member->modern->set_count -= set->count;
     free(set->at);
     *set = (struct tp_set){ 0 };
 }
@@ -114,6 +119,20 @@ struct modern_regex *modern_regex_find(const struct modern *modern, struct odk_s
     return regex;
 }
 
+/* What it takes besides its topics: compiled, a pattern has several times its length, and PCRE2's state a KiB. */
+static size_t regex_bytes(struct odk_str text)
+{
+    return sizeof(struct modern_regex) + 16 * text.len + KIB(1);
+}
+
+static size_t topics_bytes(const struct modern_match *match)
+{
+    size_t bytes = match->count * sizeof(struct odk_str);
+    for (uint32_t i = 0; i < match->count; i++)
+        bytes += match->topics[i].len;
+    return bytes;
+}
+
 static struct modern_regex *regex_take(struct modern *modern, struct odk_str text)
 {
     struct modern_regex *regex = modern_regex_find(modern, text);
@@ -124,6 +143,7 @@ static struct modern_regex *regex_take(struct modern *modern, struct odk_str tex
     regex = xcalloc(1, sizeof(*regex) + text.len + 1);
     memcpy(regex->text, text.data, text.len);
     HASH_ADD(by_text, modern->regexes, text[0], text.len, regex);
+    modern->match_bytes += regex_bytes(text);
     return regex;
 }
 
@@ -131,6 +151,7 @@ static void regex_tidy(struct modern *modern, struct modern_regex *regex)
 {
     if (regex->member_count > 0 || regex->match.topics)
         return;
+    modern->match_bytes -= regex_bytes(modern_regex_text(regex));
     HASH_DELETE(by_text, modern->regexes, regex);
     topic_regex_free(regex->compiled);
     free(regex);
@@ -145,6 +166,7 @@ static void regex_forget_topics(struct modern *modern, struct modern_regex *rege
         name->regex_count--;
         name_tidy(modern, name);
     }
+    modern->match_bytes -= topics_bytes(&regex->match);
     free(regex->match.topics);
     regex->match = (struct modern_match){ 0 };
 }
@@ -158,6 +180,7 @@ void modern_apply_regex(struct modern *modern, struct odk_str text, const struct
     regex_forget_topics(modern, regex);
     if (match)
         regex->match = (struct modern_match){ .topics = copy, .count = match->count, .at_ms = match->at_ms };
+    modern->match_bytes += topics_bytes(&regex->match);
     for (uint32_t i = 0; i < regex->match.count; i++)
         name_take(modern, copy[i])->regex_count++;
     regex_tidy(modern, regex);
@@ -340,6 +363,14 @@ static struct modern_member *member_take(struct modern *modern, struct odk_str i
     return member;
 }
 
+/* The member's from now on. */
+static void target_set(struct modern_member *member, struct tp_set target)
+{
+    member->modern->set_count += (uint64_t)target.count - member->target.count;
+    free(member->target.at);
+    member->target = target;
+}
+
 static void member_free(struct modern_member *member)
 {
     struct groups *groups = modern_groups(member->modern);
@@ -348,7 +379,7 @@ static void member_free(struct modern_member *member)
     told_set(member, NULL);
     disown(member, &member->assigned);
     disown(member, &member->revoking);
-    free(member->target.at);
+    target_set(member, (struct tp_set){ 0 });
     HASH_DELETE(by_id, member->modern->members, member);
     free(member);
 }
@@ -387,9 +418,7 @@ void modern_apply_target(struct modern *modern, struct odk_str member_id, const 
     struct modern_member *member = target ? member_take(modern, member_id) : modern_member_find(modern, member_id);
     if (!member)
         return;
-    struct tp_set copy = target ? tp_keep(target) : (struct tp_set){ 0 };
-    free(member->target.at);
-    member->target = copy;
+    target_set(member, target ? tp_keep(target) : (struct tp_set){ 0 });
 }
 
 void modern_apply_epoch(struct modern *modern, int32_t epoch, int64_t hash)
@@ -417,6 +446,16 @@ struct modern *modern_take(struct group *group)
     return modern;
 }
 
+size_t modern_bytes(const struct modern *modern)
+{
+    size_t members = HASH_CNT(by_id, modern->members) * (sizeof(struct modern_member) + 5 * GROUP_ALLOC_BYTES);
+    size_t name = sizeof(struct modern_name) + sizeof(struct name_entry) + 2 * GROUP_ALLOC_BYTES;
+    size_t topics = HASH_CNT(by_id, modern->topics) * (sizeof(struct modern_topic) + 2 * GROUP_ALLOC_BYTES);
+    return sizeof(*modern) + GROUP_ALLOC_BYTES + members + 2 * modern->told_bytes + modern->match_bytes +
+           HASH_CNT(by_name, modern->names) * name + topics + modern->set_count * sizeof(struct tp) +
+           modern->owner_slots * sizeof(struct modern_member *);
+}
+
 void modern_free(struct modern *modern, enum kafka_error error)
 {
     (void)error; /* nobody waits here */
@@ -431,5 +470,6 @@ void modern_free(struct modern *modern, enum kafka_error error)
     modern_apply_regex(modern, modern_regex_text(regex), NULL);
     ASSERT(modern->names == NULL);
     ASSERT(modern->topics == NULL);
+    ASSERT(modern->set_count == 0 && modern->owner_slots == 0 && modern->match_bytes == 0);
     free(modern);
 }

@@ -184,6 +184,7 @@ static void divide(struct modern *modern)
     record_targets(&d);
     modern_put_target_epoch(modern, modern->epoch);
     modern->target_ns = *modern_groups(modern)->env.now_ns;
+    group_weigh(modern->group);
 }
 
 /* -- when --------------------------------------------------------------------------------------------------------- */

@@ -5,6 +5,11 @@
 #include "base/base.h"
 #include "base/limits.h"
 
+/* What an allocation takes besides its bytes. */
+#define ALLOC_BYTES 16u
+/* A topic, and the name that it may be the only one to use. */
+#define TOPIC_BYTES (sizeof(struct offsets_topic) + sizeof(struct name_entry) + 4 * ALLOC_BYTES)
+
 struct offsets_topic *offsets_topic_find(const struct offsets *offsets, struct odk_str name)
 {
     struct offsets_topic *topic = NULL;
@@ -42,9 +47,15 @@ int32_t offsets_topic_next(const struct offsets_topic *topic, int32_t partition)
 
 /* -- changes ------------------------------------------------------------------------------------------------------ */
 
+static size_t metadata_weight(struct odk_str metadata)
+{
+    return metadata.len > 0 ? metadata.len + ALLOC_BYTES : 0;
+}
+
 static void fact_free(struct offsets *offsets, struct offset_fact *fact)
 {
     offsets->metadata_bytes -= fact->metadata.len;
+    offsets->bytes -= metadata_weight(fact->metadata);
     if (fact->metadata.len > 0)
         free((char *)(uintptr_t)fact->metadata.data);
     *fact = (struct offset_fact){ 0 };
@@ -59,15 +70,19 @@ static struct offsets_topic *topic_take(struct offsets *offsets, struct odk_str 
     topic->of = offsets;
     topic->name = name_index_add(offsets->index, name, &topic->same_name);
     HASH_ADD_KEYPTR(by_name, offsets->by_name, topic->name->name, name.len, topic);
+    offsets->bytes += TOPIC_BYTES + name.len;
     return topic;
 }
 
 static void topic_free(struct offsets *offsets, struct offsets_topic *topic)
 {
     HASH_DELETE(by_name, offsets->by_name, topic);
+    offsets->bytes -= TOPIC_BYTES + offsets_topic_name(topic).len + (size_t)topic->page_count * sizeof(*topic->pages);
     name_index_remove(offsets->index, topic->name, &topic->same_name);
-    for (int32_t i = 0; i < topic->page_count; i++)
+    for (int32_t i = 0; i < topic->page_count; i++) {
+        offsets->bytes -= topic->pages[i] ? sizeof(*topic->pages[i]) + ALLOC_BYTES : 0;
         free(topic->pages[i]);
+    }
     free(topic->pages);
     free(topic);
 }
@@ -79,9 +94,12 @@ static struct offsets_page *page_take(struct offsets_topic *topic, int32_t page)
         topic->pages = xrealloc(topic->pages, count * sizeof(*topic->pages));
         memset(topic->pages + old, 0, (count - old) * sizeof(*topic->pages));
         topic->page_count = page + 1;
+        topic->of->bytes += (count - old) * sizeof(*topic->pages);
     }
-    if (!topic->pages[page])
+    if (!topic->pages[page]) {
         topic->pages[page] = xcalloc(1, sizeof(*topic->pages[page]));
+        topic->of->bytes += sizeof(*topic->pages[page]) + ALLOC_BYTES;
+    }
     return topic->pages[page];
 }
 
@@ -104,6 +122,7 @@ static void fact_set(struct offsets *offsets, struct odk_str name, int32_t parti
     *slot = *fact;
     slot->metadata = metadata;
     offsets->metadata_bytes += metadata.len;
+    offsets->bytes += metadata_weight(metadata);
 }
 
 static void fact_forget(struct offsets *offsets, struct odk_str name, int32_t partition)
@@ -142,4 +161,5 @@ void offsets_clear(struct offsets *offsets)
     }
     ASSERT(offsets->count == 0);
     ASSERT(offsets->metadata_bytes == 0);
+    ASSERT(offsets->bytes == 0);
 }

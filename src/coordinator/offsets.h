@@ -42,6 +42,7 @@ struct offsets {
     struct offsets_topic *by_name;
     uint64_t count;        /* partitions with an offset */
     size_t metadata_bytes; /* sum of all metadata */
+    size_t bytes;          /* memory, about */
 };
 
 static inline struct odk_str offsets_topic_name(const struct offsets_topic *topic)

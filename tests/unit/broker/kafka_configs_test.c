@@ -54,6 +54,7 @@ static const struct difference {
     { BROKER, "node.id", DEFAULT, "Kafka must be told; one node needs no number of its own" },
     { BROKER, "process.roles", DEFAULT, "Kafka must be told; here there are no roles" },
     { BROKER, "frame.timeout.ms", ONLY_HERE, FOR_THIS_SERVER },
+    { BROKER, "group.memory.bytes", ONLY_HERE, FOR_THIS_SERVER },
     { BROKER, "io.backend", ONLY_HERE, FOR_THIS_SERVER },
     { BROKER, "journal.bytes.max", ONLY_HERE, FOR_THIS_SERVER },
     { BROKER, "max.partitions", ONLY_HERE, FOR_THIS_SERVER },

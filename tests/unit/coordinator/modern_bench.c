@@ -19,6 +19,7 @@ struct world {
     uint64_t now_ns;
     int64_t wall_ms;
     struct timers timers;
+    struct group_memory memory;
     uint64_t records, record_bytes, flush_count;
 };
 
@@ -164,7 +165,7 @@ static void run(uint32_t members, int32_t partitions, int32_t interval_ms)
                                      .retention_check_interval_ms = 600000,
                                      .offsets_retention_ms = 600000,
                                      .consumer_enabled = true };
-    w = (struct world){ .now_ns = NS_PER_S, .wall_ms = 1 };
+    w = (struct world){ .now_ns = NS_PER_S, .wall_ms = 1, .memory = { .max = UINT64_MAX } };
     w.topic = (struct group_topic){ .id = { { 1 } }, .name = ODK_STR("t"), .partition_count = partitions };
     struct groups_env env = { .record = record,
                               .flush = flush,
@@ -177,7 +178,8 @@ static void run(uint32_t members, int32_t partitions, int32_t interval_ms)
                               .now_ns = &w.now_ns,
                               .wall_ms = &w.wall_ms,
                               .timers = &w.timers,
-                              .config = &config };
+                              .config = &config,
+                              .memory = &w.memory };
     struct reader *readers = calloc(members, sizeof(*readers));
     w.groups = groups_new(&env);
     groups_loaded(w.groups);

@@ -118,6 +118,7 @@ static struct groups *groups_make(struct rig *rig, void (*record)(void *, struct
         .wall_ms = &rig->wall_ms,
         .timers = &rig->timers,
         .config = &rig->config,
+        .memory = &rig->memory,
         .diag = &rig->diag,
     };
     return groups_new(&env);
@@ -158,6 +159,7 @@ void rig_init(struct rig *rig)
         .upgrade = true,
         .downgrade = true,
     };
+    rig->memory.max = UINT64_MAX;
     rig->settings = (struct group_settings){ .session_timeout_ms = 45000, .heartbeat_interval_ms = 5000 };
     rig->diag = (struct odk_diag){ .write = env_line, .context = rig };
     rig->groups = rig_groups(rig);
@@ -167,6 +169,7 @@ void rig_init(struct rig *rig)
 void rig_deinit(struct rig *rig)
 {
     groups_free(rig->groups);
+    assert_int_equal(rig->memory.used, 0);
     assert_int_equal(rig->timers.count, 0);
     timers_deinit(&rig->timers);
     rig_log_clear(&rig->log);

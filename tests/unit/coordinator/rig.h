@@ -39,6 +39,7 @@ struct rig {
     struct groups *groups;
     struct groups_config config;
     struct group_settings settings;
+    struct group_memory memory; /* no bound unless a test sets one */
     struct odk_diag diag;
     char line[RIG_LINE]; /* the last diagnostic line */
     uint64_t now_ns;
