@@ -140,6 +140,7 @@ struct broker_config {
     char *set[BROKER_CONFIG_COUNT];                       /* as given at the start; NULL: default */
     char *dynamic[CONFIG_LAYERS][BROKER_CONFIG_COUNT];    /* as given since; NULL: not. The stronger layer counts */
     uint8_t origin[BROKER_CONFIG_COUNT];                  /* enum config_origin */
+    uint32_t line[BROKER_CONFIG_COUNT];                   /* of the file, for CONFIG_FROM_FILE; 0: none */
     char *others; /* keys that were given and are in no table, but in a family known from Kafka: "a, b"; NULL: none */
 };
 
@@ -277,6 +278,8 @@ ODK_MUST_USE enum odk_err config_listeners_parse(const char *text, struct config
 ODK_MUST_USE enum odk_err broker_config_listeners(const struct broker_config *config,
                                                   struct config_listener ret[LISTENERS_MAX], uint32_t *ret_count,
                                                   struct config_why *ret_why);
+/* The first folder of log.dirs, which holds everything, or of log.dir; data NULL: none is named. */
+struct odk_str broker_config_data_dir(const struct broker_config *config);
 /* What advertised.listeners says for the listener of that name; false when it says nothing. */
 bool broker_config_advertised(const struct broker_config *config, const char *listener, struct config_listener *ret);
 

@@ -134,6 +134,7 @@ enum odk_err broker_config_set(struct broker_config *config, struct odk_str key,
     free(config->set[id]);
     config->set[id] = text;
     config->origin[id] = (uint8_t)origin;
+    config->line[id] = 0;
     settle_node_id(config);
     return ODK_OK;
 }
@@ -146,6 +147,9 @@ enum odk_err broker_config_load(struct broker_config *config, struct odk_str tex
     while (properties_next(&properties, &property)) {
         struct config_why why;
         enum odk_err err = broker_config_set(config, property.key, property.value, origin, sink, &why);
+        enum broker_config_id id = broker_config_find(property.key);
+        if (id < BROKER_CONFIG_COUNT && config->origin[id] == origin)
+            config->line[id] = property.line;
         if (err != ODK_OK) {
             (void)snprintf(ret_why->text, sizeof(ret_why->text), "line %u: %.400s", property.line, why.text);
             properties_deinit(&properties);

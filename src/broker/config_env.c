@@ -5,7 +5,7 @@
 #include "base/base.h"
 #include "broker/config.h"
 
-/* These belong to a Java process or to an image's start script, not to Kafka's configuration. */
+/* These belong to a Java process, to an image's start script, or to Kubernetes, which names services in this way. */
 static const char *const foreign[] = {
     "KAFKA_HEAP_OPTS",
     "KAFKA_OPTS",
@@ -23,7 +23,8 @@ static const char *const foreign[] = {
     "KAFKA_CONFIG",
     "KAFKA_LOGGERS",
 };
-static const char *const foreign_prefixes[] = { "KAFKA_JMX_", "KAFKA_LOG4J_", "KAFKA_TOOLS_LOG4J_" };
+static const char *const foreign_prefixes[] = { "KAFKA_JMX_", "KAFKA_LOG4J_", "KAFKA_TOOLS_LOG4J_", "KAFKA_PORT",
+                                                "KAFKA_SERVICE_" };
 
 static bool is_foreign(const char *name)
 {

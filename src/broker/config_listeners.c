@@ -121,6 +121,15 @@ enum odk_err broker_config_listeners(const struct broker_config *config, struct 
     return ODK_OK;
 }
 
+struct odk_str broker_config_data_dir(const struct broker_config *config)
+{
+    struct odk_str rest = odk_str_from(config->log_dirs ? config->log_dirs : config->log_dir ? config->log_dir : "");
+    struct odk_str dir = { 0 };
+    while (config_list_next(&rest, &dir) && dir.len == 0)
+        ;
+    return dir.len > 0 ? dir : (struct odk_str){ 0 };
+}
+
 bool broker_config_advertised(const struct broker_config *config, const char *listener, struct config_listener *ret)
 {
     struct config_listener all[LISTENERS_MAX];
@@ -138,7 +147,8 @@ bool broker_config_advertised(const struct broker_config *config, const char *li
     return false;
 }
 
-/* The protocol that a listener name stands for: its entry in the map, else the name itself. */
+/* The protocol that a listener name stands for: its entry in the map, else the name itself when it is one of a protocol;
+ * data NULL: none. */
 static struct odk_str protocol_of(const struct broker_config *config, const char *name)
 {
     struct odk_str rest = odk_str_from(config->listener_security_protocol_map), item;
@@ -147,22 +157,48 @@ static struct odk_str protocol_of(const struct broker_config *config, const char
         if (item.len > name_len && item.data[name_len] == ':' && strncasecmp(item.data, name, name_len) == 0)
             return part(item, name_len + 1, item.len);
     }
-    return odk_str_from(name);
+    return list_has("PLAINTEXT,SSL,SASL_PLAINTEXT,SASL_SSL", name) ? odk_str_from(name) : (struct odk_str){ 0 };
 }
 
-static enum odk_err check_protocols(const struct broker_config *config, const struct config_listener *listeners,
-                                    uint32_t count, struct config_why *ret_why)
+static enum odk_err check_protocol(const struct broker_config *config, const struct config_listener *listener,
+                                   struct config_why *ret_why)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        struct odk_str protocol = protocol_of(config, listeners[i].name);
-        if (!odk_str_eq(protocol, ODK_STR("PLAINTEXT"))) {
-            (void)snprintf(ret_why->text, sizeof(ret_why->text),
-                           "listeners: %s stands for the protocol %.*s; only PLAINTEXT is served", listeners[i].name,
-                           ODK_STR_FMT(protocol));
-            return ODK_ERR_UNSUPPORTED;
+    struct odk_str protocol = protocol_of(config, listener->name);
+    if (odk_str_eq(protocol, ODK_STR("PLAINTEXT")))
+        return ODK_OK;
+    if (!protocol.data)
+        (void)snprintf(ret_why->text, sizeof(ret_why->text),
+                       "listeners: no protocol is defined for %s; add %s:PLAINTEXT to listener.security.protocol.map",
+                       listener->name, listener->name);
+    else
+        (void)snprintf(ret_why->text, sizeof(ret_why->text),
+                       "listeners: %s speaks %.*s, and only PLAINTEXT is served here; take it out of listeners, or map "
+                       "it: listener.security.protocol.map=%s:PLAINTEXT",
+                       listener->name, ODK_STR_FMT(protocol), listener->name);
+    return ODK_ERR_UNSUPPORTED;
+}
+
+static enum odk_err check_listeners(const struct broker_config *config, struct config_why *ret_why)
+{
+    struct config_listener listeners[LISTENERS_MAX];
+    uint32_t count = 0;
+    enum odk_err err = broker_config_listeners(config, listeners, &count, ret_why);
+    for (uint32_t i = 0; i < count && err == ODK_OK; i++) {
+        err = check_protocol(config, &listeners[i], ret_why);
+        for (uint32_t o = 0; o < i && err == ODK_OK; o++) {
+            if (strcasecmp(listeners[i].name, listeners[o].name) != 0)
+                continue;
+            (void)snprintf(ret_why->text, sizeof(ret_why->text), "listeners: the name %s stands there twice",
+                           listeners[i].name);
+            err = ODK_ERR_INVALID;
         }
     }
-    return ODK_OK;
+    if (err != ODK_OK || count > 0)
+        return err;
+    (void)snprintf(ret_why->text, sizeof(ret_why->text),
+                   "listeners: there is none for clients; add one that is not in controller.listener.names, such as "
+                   "PLAINTEXT://:9092");
+    return ODK_ERR_INVALID;
 }
 
 /* -- conditions between values ------------------------------------------------------------------------------------- */
@@ -232,12 +268,29 @@ enum odk_err broker_config_check_values(const struct broker_config *config, stru
     return err == ODK_OK ? check_retention(config, ret_why) : err;
 }
 
+/* Kafka's nodes can be controllers; nothing here is one. */
+static void say_controllers(const struct broker_config *config, const struct odk_diag *sink)
+{
+    struct config_listener listeners[LISTENERS_MAX];
+    struct config_why why;
+    uint32_t count = 0;
+    if (config_listeners_parse(config->listeners, listeners, &count, &why) != ODK_OK)
+        return;
+    for (uint32_t i = 0; i < count; i++) {
+        if (list_has(config->controller_listener_names, listeners[i].name))
+            DIAG_INFO(sink, "listeners: %s is for Kafka's controllers and is not opened", listeners[i].name);
+    }
+}
+
 static void warn_dangers(const struct broker_config *config, const struct odk_diag *sink)
 {
+    struct odk_str dir = broker_config_data_dir(config);
+    const char *dirs = config->log_dirs ? config->log_dirs : config->log_dir;
     if (config->authorizer_class_name[0] != '\0')
         DIAG_WARN(sink, "authorizer.class.name: rules are not enforced; everybody who can connect may do everything");
-    if (config->log_dirs && strchr(config->log_dirs, ','))
-        DIAG_WARN(sink, "log.dirs: only the first folder is used");
+    if (dirs && strchr(dirs, ','))
+        DIAG_WARN(sink, "log.dirs: everything is kept in the first folder, %.*s; the others are not used",
+                  ODK_STR_FMT(dir));
 }
 
 enum odk_err broker_config_check(const struct broker_config *config, const struct odk_diag *sink,
@@ -245,18 +298,14 @@ enum odk_err broker_config_check(const struct broker_config *config, const struc
 {
     struct config_listener listeners[LISTENERS_MAX];
     uint32_t count = 0;
-    enum odk_err err = broker_config_listeners(config, listeners, &count, ret_why);
-    if (err == ODK_OK && count == 0) {
-        (void)snprintf(ret_why->text, sizeof(ret_why->text), "listeners: there is none for clients");
-        err = ODK_ERR_INVALID;
-    }
-    if (err == ODK_OK)
-        err = check_protocols(config, listeners, count, ret_why);
+    enum odk_err err = check_listeners(config, ret_why);
     if (err == ODK_OK)
         err = config_listeners_parse(config->advertised_listeners, listeners, &count, ret_why);
     if (err == ODK_OK)
         err = broker_config_check_values(config, ret_why);
-    if (err == ODK_OK)
+    if (err == ODK_OK) {
+        say_controllers(config, sink);
         warn_dangers(config, sink);
+    }
     return err;
 }

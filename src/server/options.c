@@ -17,6 +17,7 @@ enum option_id {
     OPTION_IO = 'i',
     OPTION_LOG_FORMAT = 'f',
     OPTION_PRINT_CONFIG = 'p',
+    OPTION_JSON = 'j',
     OPTION_HELP = 'h',
 };
 
@@ -29,6 +30,7 @@ static const struct option long_options[] = {
     { "io", required_argument, NULL, OPTION_IO },
     { "log-format", required_argument, NULL, OPTION_LOG_FORMAT },
     { "print-config", no_argument, NULL, OPTION_PRINT_CONFIG },
+    { "json", no_argument, NULL, OPTION_JSON },
     { "help", no_argument, NULL, OPTION_HELP },
     { 0 },
 };
@@ -45,7 +47,9 @@ static const char serve_usage[] =
     "  -i, --io BACKEND          auto, uring or epoll (default: auto)\n"
     "      --http HOST:PORT|off  accepted; this version serves no HTTP\n"
     "      --log-format FORMAT   text or logfmt (default: text)\n"
-    "      --print-config        print every setting with its origin, then exit\n"
+    "      --print-config        print every setting with its origin (default, FILE:LINE, environment NAME,\n"
+    "                            command line), then exit; what was changed at run time: odradek config\n"
+    "      --json                with --print-config: as JSON\n"
     "  -h, --help                this text\n"
     "\n"
     "Strongest first: options, environment (KAFKA_LOG_RETENTION_HOURS, KAFKA_CFG_...), file, defaults.\n"
@@ -63,7 +67,6 @@ struct parse {
     struct options *options;
     struct odk_io *io;
     enum options_mode mode;
-    const char *config_path;
     const char *io_name;
     uint32_t listen_count;
     bool bad;
@@ -110,10 +113,13 @@ static void listen_add(struct parse *parse, const char *text)
         return;
     }
     struct server_options *server = &parse->options->server;
-    if (odk_addr_parse(text, &server->listen[parse->listen_count]) != ODK_OK) {
+    enum odk_err err = odk_addr_parse(text, &server->listen[parse->listen_count]);
+    if (err == ODK_ERR_NOT_FOUND)
+        complain(parse, "%s: no address is known for this host", text);
+    else if (err != ODK_OK)
         complain(parse, "--listen %s: expected HOST:PORT, [IPV6]:PORT or :PORT", text);
+    if (err != ODK_OK)
         return;
-    }
     server->listen_names[parse->listen_count++] = "PLAINTEXT";
 }
 
@@ -130,7 +136,7 @@ static void log_format_set(struct parse *parse, const char *text)
 static void option_take(struct parse *parse, int option, const char *value)
 {
     switch (option) {
-    case OPTION_CONFIG: parse->config_path = value; break;
+    case OPTION_CONFIG: parse->options->config_path = value; break;
     case OPTION_DATA_DIR: set_text(parse, "log.dirs", value, CONFIG_FROM_FLAG); break;
     case OPTION_LISTEN: listen_add(parse, value); break;
     case OPTION_HTTP: break;
@@ -138,6 +144,7 @@ static void option_take(struct parse *parse, int option, const char *value)
     case OPTION_IO: parse->io_name = value; break;
     case OPTION_LOG_FORMAT: log_format_set(parse, value); break;
     case OPTION_PRINT_CONFIG: parse->options->print_config = true; break;
+    case OPTION_JSON: parse->options->json = true; break;
     case OPTION_HELP: parse->options->help = true; break;
     default: break;
     }
@@ -163,19 +170,20 @@ static void arguments_take(struct parse *parse, int argc, char **argv)
 
 static void file_take(struct parse *parse)
 {
-    if (!parse->config_path)
+    const char *path = parse->options->config_path;
+    if (!path)
         return;
     void *content = NULL;
     size_t len = 0;
-    enum odk_err err = odk_io_load(parse->io, parse->config_path, CONFIG_FILE_BYTES_MAX, &content, &len);
+    enum odk_err err = odk_io_load(parse->io, path, CONFIG_FILE_BYTES_MAX, &content, &len);
     if (err != ODK_OK) {
-        complain(parse, "cannot read configuration %s: %s", parse->config_path, odk_err_text(err));
+        complain(parse, "cannot read configuration %s: %s", path, odk_err_text(err));
         return;
     }
     struct config_why why;
     struct odk_str text = { .data = content, .len = len };
     if (broker_config_load(&parse->options->config, text, CONFIG_FROM_FILE, &parse->options->sink.diag, &why) != ODK_OK)
-        complain(parse, "%s: %s", parse->config_path, why.text);
+        complain(parse, "%s: %s", path, why.text);
     free(content);
 }
 
@@ -229,14 +237,11 @@ static void listeners_take(struct parse *parse)
 /* log.dirs wins over log.dir; one directory holds everything. */
 static void data_dir_take(struct parse *parse)
 {
-    const struct broker_config *config = &parse->options->config;
-    const char *dir = config->log_dirs ? config->log_dirs : config->log_dir;
-    bool missing = !dir || !*dir;
-    if (missing && !parse->options->print_config)
+    struct odk_str dir = broker_config_data_dir(&parse->options->config);
+    if (!dir.data && !parse->options->print_config)
         complain(parse, "no data directory: name one with --data-dir DIR or log.dirs=DIR, or try: odradek dev");
-    if (!missing && strchr(dir, ','))
-        complain(parse, "log.dirs=%s: one directory holds everything here; name one", dir);
-    parse->options->server.data_dir = dir;
+    parse->options->data_dir = dir.data ? xstrndup(dir.data, dir.len) : NULL;
+    parse->options->server.data_dir = parse->options->data_dir;
 }
 
 static uint32_t reactor_count(const struct broker_config *config)
@@ -299,16 +304,5 @@ enum odk_err options_parse(struct options *options, enum options_mode mode, stru
 void options_deinit(struct options *options)
 {
     broker_config_deinit(&options->config);
-}
-
-void options_print_config(const struct options *options)
-{
-    static const char *const origins[] = { "default", "file", "environment", "flag" };
-    for (size_t id = 0; id < BROKER_CONFIG_COUNT; id++) {
-        char buffer[CONFIG_TEXT_BYTES];
-        const struct config_row *row = &broker_config_rows[id];
-        struct odk_str value = config_print(row, &options->config, buffer);
-        printf("%s=%.*s # %s%s\n", row->key, ODK_STR_FMT(value), origins[options->config.origin[id]],
-               row->effect & CONFIG_INERT ? ", no effect" : "");
-    }
+    free(options->data_dir);
 }

@@ -15,6 +15,9 @@ struct options {
     struct config_listener listeners[LISTENERS_MAX];
     bool help;         /* --help was asked for and printed */
     bool print_config; /* --print-config: show every value and where it came from, then end */
+    bool json;         /* as JSON */
+    const char *config_path; /* of the file; NULL: none */
+    char *data_dir;
 };
 
 /*
@@ -25,5 +28,3 @@ struct options {
 MUST_USE enum odk_err options_parse(struct options *options, enum options_mode mode, struct odk_io *io, int argc,
                                     char **argv);
 void options_deinit(struct options *options);
-/* One line per key: value and origin. */
-void options_print_config(const struct options *options);

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "server/options.h"
+#include "server/print_config.h"
 
 static int run(enum options_mode mode, int argc, char **argv)
 {
