@@ -103,6 +103,8 @@ struct odk_io_ops {
     int32_t (*list)(struct odk_io *, const char *path,
                     void (*entry)(void *context, const char *name, bool is_directory), void *context);
     int32_t (*space)(struct odk_io *, const char *path, uint64_t *ret_free, uint64_t *ret_total); /* bytes */
+    /* When a file's content last changed, in milliseconds since 1970 by the wall clock of that moment. */
+    int64_t (*modified_ms)(struct odk_io *, const char *path);
 
     /* -- files, asynchronous --------------------------------------------------------------------------- */
     /* Result: bytes transferred, possibly fewer than asked (0 = end of file for read). */

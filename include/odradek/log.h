@@ -54,7 +54,7 @@ int64_t odk_log_start_offset(struct odk_log *log);
 int64_t odk_log_end_offset(struct odk_log *log);
 /* True if it is known without any input that the log holds no record: a new one, or one that was left empty. */
 bool odk_log_known_empty(struct odk_log *log);
-/* Bytes of all segments, the tail included. */
+/* Bytes from the segment that holds the start on, the tail included. */
 uint64_t odk_log_size(struct odk_log *log);
 /* ODK_OK, or why appends are refused. */
 enum odk_err odk_log_state(struct odk_log *log);
@@ -116,6 +116,29 @@ struct odk_find_time {
 };
 /* Like odk_log_read: ODK_OK at once or ODK_ERR_PENDING. Compressed batches are opened to find the exact record. */
 ODK_MUST_USE enum odk_err odk_log_find_time(struct odk_log *log, struct odk_find_time *find);
+
+/* -- segments ------------------------------------------------------------------------------------------------------ */
+
+/* One segment, for whoever decides how long it is kept. */
+struct odk_segment_info {
+    int64_t base_offset;
+    int64_t end_offset;    /* behind its last record */
+    uint64_t bytes;
+    uint64_t bytes_behind; /* of all later segments */
+    int64_t max_timestamp; /* the largest of its records; -1: none has one */
+    bool active;           /* appends go there */
+};
+
+/* Tells about the segment that holds offset, of what is durable. ODK_ERR_RANGE: offset < start or > end; else what the
+ * use of the log, or of the segment's time index, says. Cost: a search; the index files are mapped and may be rebuilt. */
+ODK_MUST_USE enum odk_err odk_log_segment(struct odk_log *log, int64_t offset, struct odk_segment_info *ret);
+/* When the file of the segment that holds offset was last written, by the wall clock of then; now, when it is not in a
+ * file yet; -1 when that cannot be told. Cost: one system call. */
+int64_t odk_log_segment_written_ms(struct odk_log *log, int64_t offset);
+/* Ends the active segment: later appends go into a new one. ODK_ERR_BUSY: it is empty, or an append is on its way. */
+ODK_MUST_USE enum odk_err odk_log_roll(struct odk_log *log);
+/* True if the log has been used since the start: calls about it read no files to get to know it. */
+bool odk_log_is_loaded(const struct odk_log *log);
 
 /* Moves the start: everything below offset is gone for readers at once; segments wholly below are removed in the
  * background. ODK_ERR_RANGE above the end. done (may be NULL) runs when durable. */

@@ -114,6 +114,7 @@ ODK_MUST_USE enum odk_err odk_store_space(const struct odk_store *store, uint64_
 struct odk_log_config {
     int32_t segment_bytes;        /* roll before a segment would exceed it */
     int64_t segment_ms;           /* roll when a batch's timestamp is that far from the segment's first one */
+    int64_t segment_jitter_ms;    /* each segment takes a share of this off segment_ms, its own, drawn from its name */
     int32_t index_interval_bytes; /* one index entry per so many bytes of batches */
     int32_t segment_index_bytes;
     bool log_append_time;         /* stamp batches with the append time */

@@ -17,6 +17,7 @@ struct broker *broker_new(const struct broker_env *env, struct odk_store *store)
     broker->store = store;
     producer_ids_init(&broker->producer_ids);
     list_init(&broker->deletions);
+    retention_init(broker);
     fetch_sessions_init(&broker->fetch_sessions, (uint32_t)env->config->max_incremental_fetch_session_cache_slots);
     broker->groups = group_host_new(broker);
     if (env->shard == 0)
@@ -28,6 +29,7 @@ void broker_free(struct broker *broker)
 {
     if (!broker)
         return;
+    retention_stop(broker);
     controller_free(broker->controller);
     group_host_free(broker->groups);
     fetch_sessions_deinit(&broker->fetch_sessions);
@@ -41,6 +43,7 @@ void broker_tick(struct broker *broker, uint64_t now_ns, int64_t wall_ms)
 {
     broker->now_ns = now_ns;
     broker->wall_ms = wall_ms;
+    retention_on_tick(broker);
 }
 
 void broker_flush(struct broker *broker)

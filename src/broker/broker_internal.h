@@ -12,6 +12,7 @@
 #include "broker/group_configs.h"
 #include "broker/producer_ids.h"
 #include "broker/request.h"
+#include "broker/retention.h"
 #include "broker/topics.h"
 
 struct controller;
@@ -29,6 +30,7 @@ struct broker {
     struct producer_ids producer_ids;
     struct fetch_sessions fetch_sessions;
     struct group_host *groups;
+    struct retention retention;
     struct controller *controller; /* shard 0 only */
     struct diag_rate malformed_rate;
     struct diag_rate unsupported_rate;

@@ -67,9 +67,11 @@ enum odk_err topic_config_check(const struct topic_config *config, struct config
 
 struct odk_log_config topic_config_for_log(const struct topic_config *config)
 {
+    bool compact = config->cleanup_policy & TOPIC_CLEANUP_COMPACT;
     return (struct odk_log_config){
         .segment_bytes = config->segment_bytes,
-        .segment_ms = config->segment_ms,
+        .segment_ms = compact ? MIN(config->segment_ms, config->max_compaction_lag_ms) : config->segment_ms,
+        .segment_jitter_ms = config->segment_jitter_ms,
         .index_interval_bytes = config->index_interval_bytes,
         .segment_index_bytes = config->segment_index_bytes,
         .log_append_time = config->timestamp_type == TOPIC_LOG_APPEND_TIME,

@@ -10,6 +10,7 @@
 #include "broker/group_host.h"
 #include "broker/metadata_records.h"
 #include "broker/purgatory.h"
+#include "broker/retention.h"
 
 struct topic *topics_by_name(const struct topics *topics, struct odk_str name)
 {
@@ -168,11 +169,13 @@ static enum odk_err partition_open(struct broker *broker, struct partition *part
 static void partition_serve(struct broker *broker, struct partition *partition)
 {
     enum odk_err err = partition_open(broker, partition);
-    if (err == ODK_OK)
+    if (err == ODK_OK) {
         odk_log_observe(partition->log, partition_on_moved, partition);
-    else
+        retention_know(broker, partition);
+    } else {
         DIAG_ERROR(broker->env.diag, "partition %s-%d cannot be opened: %s", partition->topic->name, partition->index,
                    odk_err_text(err));
+    }
 }
 
 /* Memory for partitions up to count. */
@@ -342,6 +345,7 @@ static void topic_remove(struct broker *broker, struct topic *topic, void (*dele
         partition->log = NULL;
         partition->fault = ODK_ERR_CLOSED;
         deletion->left++;
+        retention_forget(partition);
         odk_log_observe(log, NULL, NULL);
         partition_wake(partition);
         odk_log_delete(log, deletion_on_log_deleted, deletion);

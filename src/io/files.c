@@ -130,3 +130,12 @@ int32_t os_space(struct odk_io *io, const char *path, uint64_t *ret_free, uint64
     *ret_total = (uint64_t)info.f_blocks * info.f_frsize;
     return 0;
 }
+
+int64_t os_modified_ms(struct odk_io *io, const char *path)
+{
+    (void)io;
+    struct stat info;
+    if (stat(path, &info) < 0)
+        return -errno;
+    return (int64_t)info.st_mtim.tv_sec * 1000 + info.st_mtim.tv_nsec / 1000000;
+}

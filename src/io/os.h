@@ -37,6 +37,7 @@ int32_t os_unlink(struct odk_io *io, const char *path);
 int32_t os_list(struct odk_io *io, const char *path, void (*entry)(void *context, const char *name, bool is_directory),
                 void *context);
 int32_t os_space(struct odk_io *io, const char *path, uint64_t *ret_free, uint64_t *ret_total);
+int64_t os_modified_ms(struct odk_io *io, const char *path);
 
 /* map.c */
 void *os_mem_new(struct odk_io *io, size_t len);
@@ -62,5 +63,5 @@ int32_t os_peer_addr(struct odk_io *io, int32_t sock, struct odk_addr *ret);
 #define OS_OPS                                                                                                         \
     .mono_ns = os_mono_ns, .wall_ms = os_wall_ms, .random = os_random, .size = os_size, .truncate = os_truncate,       \
     .lock = os_lock, .mkdir = os_mkdir, .rename = os_rename, .unlink = os_unlink, .list = os_list, .space = os_space,  \
-    .map = os_map, .unmap = os_unmap, .resident = os_resident, .shutdown = os_shutdown, .local_addr = os_local_addr,   \
-    .peer_addr = os_peer_addr
+    .modified_ms = os_modified_ms, .map = os_map, .unmap = os_unmap, .resident = os_resident,                          \
+    .shutdown = os_shutdown, .local_addr = os_local_addr, .peer_addr = os_peer_addr

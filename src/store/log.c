@@ -246,7 +246,8 @@ uint64_t odk_log_size(struct odk_log *log)
     if (log_is_fresh(log) || !log_use(log))
         return 0;
     const struct log_body *body = log->body;
-    return log_active(body)->begin + log_active(body)->size - body->segments[0]->begin;
+    const struct segment *first = body->segments[log_segment_of(body, body->start_offset)];
+    return log_active(body)->begin + log_active(body)->size - first->begin; /* what is trimmed may go at any time */
 }
 
 enum odk_err odk_log_state(struct odk_log *log)
@@ -315,13 +316,12 @@ void log_describe(struct odk_log *log, struct known_log *ret)
         *ret = log->known ? *log->known : (struct known_log){ 0 };
     } else {
         const struct segment *active = log_active(log->body);
-        const struct segment *first = log->body->segments[log_segment_of(log->body, log->body->start_offset)];
         *ret = (struct known_log){
             .start_offset = log->body->start_offset,
             .end_offset = log->body->end_offset,
             .active_base = active->base,
             .active_size = active->size,
-            .total_size = active->begin + active->size - first->begin, /* what is trimmed may go at any time */
+            .total_size = odk_log_size(log),
             .flags = producers_count(&log->body->producers) > 0 ? KNOWN_PRODUCERS : 0,
             .has_state = true,
         };

@@ -154,6 +154,8 @@ void log_append_committed(struct odk_store *store, uint64_t seq);
 /* Ends everything staged and queued with err. */
 void log_append_abort(struct odk_store *store, enum odk_err err);
 
+/* Seals the active segment; a new, empty one follows it. */
+void log_roll(struct odk_log *log);
 /* What the producers are now becomes a snapshot, written when its offset is durable. */
 void log_snapshot_take(struct log_body *body);
 

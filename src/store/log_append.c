@@ -10,6 +10,7 @@
 #include "store/log.h"
 
 #include <stdlib.h>
+#include <xxhash.h>
 
 #include "base/diag.h"
 #include "base/units.h"
@@ -26,6 +27,15 @@ static void append_end(struct odk_append *append, enum odk_err err)
 
 /* -- rolling ------------------------------------------------------------------------------------------------------- */
 
+/* The same each time it is asked for: nothing need be remembered. */
+static int64_t segment_jitter(const struct odk_log *log, const struct segment *segment)
+{
+    int64_t most = MIN(log->config.segment_jitter_ms, log->config.segment_ms);
+    if (most <= 0)
+        return 0;
+    return (int64_t)(XXH3_64bits_withSeed(log->id.b, sizeof(log->id.b), (uint64_t)segment->base) % (uint64_t)most);
+}
+
 static bool roll_is_due(const struct odk_log *log, const struct segment *active, const struct odk_append *append)
 {
     const struct odk_log_config *config = &log->config;
@@ -36,7 +46,7 @@ static bool roll_is_due(const struct odk_log *log, const struct segment *active,
     if (used + append->len > (uint64_t)config->segment_bytes)
         return true;
     if (batch->max_timestamp >= 0 && active->first_timestamp >= 0 &&
-        batch->max_timestamp - active->first_timestamp > config->segment_ms)
+        batch->max_timestamp - active->first_timestamp > config->segment_ms - segment_jitter(log, active))
         return true;
     uint64_t index_bytes = MAX((uint64_t)active->offsets.count * 8, (uint64_t)active->times.count * 12);
     if (index_bytes + 12 > (uint64_t)config->segment_index_bytes)
@@ -52,7 +62,7 @@ void log_snapshot_take(struct log_body *body)
     body->producers_changed = false;
 }
 
-static void log_roll(struct odk_log *log)
+void log_roll(struct odk_log *log)
 {
     struct log_body *body = log->body;
     segment_seal(log_active(body));

@@ -214,6 +214,19 @@ static enum odk_err active_open(struct odk_log *log)
     return err;
 }
 
+/* Everything was trimmed, and the last segments removed; a power cut has brought some of them back, older ones only. The
+ * log goes on at its start. */
+static void trimmed_leave(struct odk_log *log)
+{
+    struct log_body *body = log->body;
+    segment_seal(log_active(body));
+    struct segment *segment = log_segment_add(body, body->start_offset, 0);
+    segment->in_memory = true;
+    body->next_offset = body->start_offset;
+    body->end_offset = body->start_offset;
+    body->durable_end = segment->begin;
+}
+
 /* -- producers ----------------------------------------------------------------------------------------------------- */
 
 static enum odk_err segment_replay(struct odk_log *log, struct segment *segment, int64_t from_offset)
@@ -363,6 +376,8 @@ static enum odk_err folder_load(struct odk_log *log, struct folder_scan *scan)
     if (err != ODK_OK)
         return err;
     err = active_open(log);
+    if (err == ODK_OK && log->body->end_offset < log->body->start_offset)
+        trimmed_leave(log);
     if (err == ODK_OK || err == ODK_ERR_CORRUPT) {
         enum odk_err held = floor_check(log, start);
         err = held == ODK_OK ? err : held;

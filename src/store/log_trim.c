@@ -3,7 +3,8 @@
  *
  * The new start holds at once; the journal makes it durable; a checkpoint writes it beside the segments, so that the
  * journal may forget it. Segments wholly below a durable start are removed, oldest first, when nothing is in flight for
- * the log and a snapshot of its producers stands behind them: the state that those batches made must not be lost.
+ * the log and a snapshot of its producers stands behind them: the state that those batches made must not be lost. A few go
+ * in each turn, so that ten thousand stop nobody.
  */
 #include "store/log.h"
 
@@ -12,7 +13,7 @@
 #include "store/format.h"
 #include "store/store.h"
 
-#define SEGMENTS_PER_RUN 4u
+#define SEGMENTS_PER_RUN 8u /* of all logs together */
 
 struct trim {
     struct list link; /* in store.trims */
@@ -134,17 +135,18 @@ static void first_remove(struct odk_log *log)
     body->first_batch_offset = body->segments[0]->base;
 }
 
-/* True when nothing is left to remove for this trim. */
-static bool trim_remove(struct trim *trim)
+/* Removes up to *left segments, which it counts down. True when nothing is left to remove for this trim. */
+static bool trim_remove(struct trim *trim, uint32_t *left)
 {
     struct odk_log *log = trim->log;
-    for (uint32_t i = 0; i < SEGMENTS_PER_RUN && first_may_go(log->body); i++)
+    for (; *left > 0 && first_may_go(log->body); (*left)--)
         first_remove(log);
     return log->body->count < 2 || log->body->segments[1]->base > log->body->start_offset;
 }
 
 bool log_trim_run(struct odk_store *store)
 {
+    uint32_t left = SEGMENTS_PER_RUN;
     list_each(node, &store->trims) {
         struct trim *trim = list_entry(node, struct trim, link);
         bool refused = trim->log->err == ODK_ERR_OFFLINE && trim->seq == 0 && !trim->durable;
@@ -158,12 +160,12 @@ bool log_trim_run(struct odk_store *store)
         } else if (trim->durable && !trim->told) {
             trim_tell(trim, ODK_OK);
             return true;
-        } else if (trim->durable && trim_remove(trim)) {
+        } else if (trim->durable && left > 0 && trim_remove(trim, &left)) {
             trim_free(trim);
         }
     }
     journal_kick(&store->journal);
-    return false;
+    return left == 0;
 }
 
 void log_trim_committed(struct odk_store *store, uint64_t seq)

@@ -6,7 +6,7 @@ import time
 
 from harness import segment
 from harness.case import case, check, equal
-from harness.clients import admin, create_topic, produce_all, producer, read_all, watermarks
+from harness.clients import KEPT_FOR_EVER, admin, create_topic, produce_all, producer, read_all, watermarks
 from harness.jvm import call_alone
 from harness.raw import CREATE_PARTITIONS, INCREMENTAL_ALTER_CONFIGS
 from test_segments import QUIET_S
@@ -100,7 +100,7 @@ for one_codec in ["gzip", "snappy", "lz4", "zstd"]:
 
 @jvm_case
 def get_offsets(t):
-    create_topic(t.bootstrap, t.topic, 2)
+    create_topic(t.bootstrap, t.topic, 2, config=KEPT_FOR_EVER)
     base = 1_700_000_000_000
     client = producer(t.bootstrap)
     for partition, count in [(0, 40), (1, 7)]:

@@ -11,7 +11,7 @@ from kafka.errors import (InvalidTopicError, MessageSizeTooLargeError, SecurityD
                           TopicAlreadyExistsError, UnknownTopicOrPartitionError)
 
 from harness.case import case, check, equal
-from harness.clients import create_topic
+from harness.clients import KEPT_FOR_EVER, create_topic
 from harness.raw import CREATE_PARTITIONS
 
 BASE_MS = 1_700_000_000_000
@@ -42,7 +42,7 @@ def codec_case(codec):
     def keeps_records(t):
         if not CODEC_READY[codec]():
             t.skip(f"the Python module for {codec} is not installed")
-        create_topic(t.bootstrap, t.topic)
+        create_topic(t.bootstrap, t.topic, config=KEPT_FOR_EVER)
         client = make_producer(t, acks="all", compression_type=codec, linger_ms=10, batch_size=20_000)
         sent = [(b"key-%d" % (i % 9) if i % 3 else None, None if i % 3 and i % 10 == 0 else b"value %d " % i * (i % 50))
                 for i in range(600)]
@@ -82,7 +82,7 @@ for one_acks in [0, 1, "all"]:
 
 @case()
 def seeks_and_knows_the_ends(t):
-    create_topic(t.bootstrap, t.topic, 2)
+    create_topic(t.bootstrap, t.topic, 2, config=KEPT_FOR_EVER)
     client = make_producer(t)
     for i in range(200):
         client.send(t.topic, b"%d" % i, partition=i % 2, timestamp_ms=BASE_MS + i)

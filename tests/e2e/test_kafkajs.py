@@ -4,7 +4,7 @@ import json
 import os
 
 from harness.case import case, check, equal
-from harness.clients import create_topic, produce_all, producer, read_all
+from harness.clients import KEPT_FOR_EVER, create_topic, produce_all, producer, read_all
 from harness.raw import CREATE_PARTITIONS
 from harness.target import ROOT
 
@@ -22,7 +22,7 @@ def kafkajs(t, command, **arguments):
 
 def produce_case(name, **settings):
     def keeps_records(t):
-        create_topic(t.bootstrap, t.topic)
+        create_topic(t.bootstrap, t.topic, config=KEPT_FOR_EVER)
         messages = [{"key": f"k{i % 5}" if i % 4 else None, "value": f"value {i} " * (i % 30),
                      "headers": {"n": str(i), "empty": ""}, "timestamp": str(1_700_000_000_000 + i), "partition": 0}
                     for i in range(300)]
@@ -103,7 +103,7 @@ def deletes_records(t):
 
 @case()
 def fetches_offsets(t):
-    create_topic(t.bootstrap, t.topic)
+    create_topic(t.bootstrap, t.topic, config=KEPT_FOR_EVER)
     messages = [{"value": f"{i}", "timestamp": str(1_700_000_000_000 + 10 * i)} for i in range(50)]
     kafkajs(t, "produce", topic=t.topic, messages=messages, acks=-1)
     answer = kafkajs(t, "offsets", topic=t.topic, timestamp=1_700_000_000_000 + 95)

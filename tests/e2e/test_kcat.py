@@ -6,7 +6,7 @@ import subprocess
 import time
 
 from harness.case import case, check, equal
-from harness.clients import create_topic, producer, produce_all
+from harness.clients import KEPT_FOR_EVER, create_topic, producer, produce_all
 
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
 
@@ -123,7 +123,7 @@ def reads_from_any_offset(t):
 
 @case()
 def finds_offsets_by_time(t):
-    create_topic(t.bootstrap, t.topic)
+    create_topic(t.bootstrap, t.topic, config=KEPT_FOR_EVER)
     base = 1_700_000_000_000
     records = [{"value": b"%d" % i, "timestamp": base + 1000 * i} for i in range(100)]
     produce_all(producer(t.bootstrap, batch_num_messages=7), t.topic, records)

@@ -7,8 +7,8 @@ from confluent_kafka import KafkaError, KafkaException, OFFSET_BEGINNING, OFFSET
 from confluent_kafka.admin import ConfigResource, NewPartitions, NewTopic
 
 from harness.case import case, check, equal
-from harness.clients import (admin, consumer, create_topic, produce_all, producer, read_all, wait_for_topic,
-                             watermarks)
+from harness.clients import (KEPT_FOR_EVER, admin, consumer, create_topic, produce_all, producer, read_all,
+                             wait_for_topic, watermarks)
 from harness.raw import ALTER_CONFIGS, CREATE_PARTITIONS
 
 
@@ -40,7 +40,7 @@ def expect_records(messages, records):
 
 def round_trip_case(name, **settings):
     def keeps_mixed_records(t):
-        create_topic(t.bootstrap, t.topic)
+        create_topic(t.bootstrap, t.topic, config=KEPT_FOR_EVER)
         records = mixed_records(name, 400)
         offsets = produce_all(producer(t.bootstrap, batch_num_messages=50, **settings), t.topic, records)
         if settings.get("acks") != 0:
@@ -110,7 +110,7 @@ def offset_out_of_range_is_an_error(t):
 
 @case()
 def offsets_for_times(t):
-    create_topic(t.bootstrap, t.topic, 2)
+    create_topic(t.bootstrap, t.topic, 2, config=KEPT_FOR_EVER)
     base = 1_700_000_000_000
     client = producer(t.bootstrap, batch_num_messages=9, compression_type="lz4")
     for partition in range(2):

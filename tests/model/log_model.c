@@ -42,7 +42,7 @@ struct model {
     struct prng prng;
     struct twin twins[LOGS];
     uint8_t next_id;
-    uint64_t reads, appends, crashes, stops, trims, deletions, searches;
+    uint64_t reads, appends, crashes, stops, trims, deletions, searches, walks, emptied;
 };
 
 static uint64_t below(struct model *m, uint64_t bound)
@@ -247,6 +247,58 @@ static void model_trim(struct model *m, struct twin *t)
     assert_int_equal(result.err, ODK_OK);
 }
 
+/* What the store says of each segment is what the batches in it say. */
+static void model_segments(struct model *m, struct twin *t)
+{
+    if (t->outstanding > 0)
+        return;
+    struct odk_segment_info s = { .end_offset = t->start };
+    uint64_t behind = odk_log_size(t->log);
+    m->walks++;
+    for (bool first = true; !s.active; first = false) {
+        int64_t begin = s.end_offset;
+        assert_int_equal(odk_log_segment(t->log, begin, &s), ODK_OK);
+        assert_true(first ? s.base_offset <= t->start : s.base_offset == begin);
+        assert_int_equal(s.bytes + s.bytes_behind, behind);
+        behind = s.bytes_behind;
+        uint64_t bytes = 0;
+        int64_t youngest = -1;
+        size_t i = twin_find(t, s.base_offset);
+        for (; i < t->count && t->batches[i].header.base_offset < s.end_offset; i++) {
+            bytes += t->batches[i].len;
+            youngest = MAX(youngest, t->batches[i].header.max_timestamp);
+        }
+        assert_int_equal(s.bytes, bytes);
+        assert_int_equal(s.max_timestamp, youngest);
+        assert_true(odk_log_segment_written_ms(t->log, begin) > 0);
+    }
+    assert_int_equal(s.end_offset, t->end);
+    assert_int_equal(odk_log_segment(t->log, t->end + 1, &s), ODK_ERR_RANGE);
+}
+
+/* All of it is let go, the segment that is written to as well. */
+static void model_empty(struct model *m, struct twin *t)
+{
+    struct drive_result result = { 0 };
+    struct odk_segment_info s;
+    if (t->outstanding > 0 || t->start == t->end)
+        return;
+    m->emptied++;
+    assert_int_equal(odk_log_segment(t->log, t->end, &s), ODK_OK);
+    enum odk_err err = odk_log_roll(t->log);
+    assert_int_equal(err, s.active && s.bytes > 0 ? ODK_OK : ODK_ERR_BUSY);
+    assert_int_equal(odk_log_roll(t->log), ODK_ERR_BUSY); /* it is empty */
+    odk_log_trim(t->log, t->end, drive_on_result, &result);
+    t->start = t->end;
+    assert_int_equal(odk_log_size(t->log), 0);
+    if (below(m, 2) == 0)
+        DRIVE_UNTIL(&m->d, result.ready);
+    if (below(m, 2) == 0)
+        model_append(m, t);
+    DRIVE_UNTIL(&m->d, result.ready);
+    assert_int_equal(result.err, ODK_OK);
+}
+
 static void twin_open(struct model *m, struct twin *t)
 {
     t->log = drive_log(&m->d, t->name, t->id, 30000);
@@ -308,7 +360,13 @@ static void model_step(struct model *m)
         if (below(m, 20) == 0)
             model_delete(m, t);
         break;
-    case 5: case 6: case 7: case 8: case 9: model_read(m, t); break;
+    case 5:
+        if (below(m, 10) == 0)
+            model_empty(m, t);
+        else
+            model_segments(m, t);
+        break;
+    case 6: case 7: case 8: case 9: model_read(m, t); break;
     case 10: case 11: case 12: case 13: case 14: case 15: drive_turn(&m->d, below(m, 3)); break;
     default: model_append(m, t); break;
     }
@@ -346,9 +404,10 @@ static void store_matches_its_twin(void **state)
     }
     drive_stop(&m.d);
     assert_int_equal(m.d.error_count, 0);
-    (void)printf("%llu appends, %llu reads, %llu trims, %llu deletions, %llu searches, %llu crashes, %llu stops\n",
+    (void)printf("%llu appends, %llu reads, %llu trims, %llu deletions, %llu searches, %llu walks, %llu emptied, %llu crashes, %llu stops\n",
                  (unsigned long long)m.appends, (unsigned long long)m.reads, (unsigned long long)m.trims,
-                 (unsigned long long)m.deletions, (unsigned long long)m.searches, (unsigned long long)m.crashes,
+                 (unsigned long long)m.deletions, (unsigned long long)m.searches, (unsigned long long)m.walks, (unsigned long long)m.emptied,
+                 (unsigned long long)m.crashes,
                  (unsigned long long)m.stops);
     drive_deinit(&m.d);
 }

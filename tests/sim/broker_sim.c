@@ -302,6 +302,7 @@ static void config_draw(struct run *run)
     config_put(run, "num.partitions", prng_between(rng, 1, MODEL_PARTS_MAX));
     config_put(run, "log.segment.bytes", KIB(16) << prng_below(rng, 3));
     config_put(run, "log.index.interval.bytes", KIB(1) << prng_below(rng, 3));
+    config_put(run, "log.retention.ms", INT64_MAX); /* its records are from 2020 */
     config_put(run, "log.message.timestamp.after.max.ms", INT64_MAX);
     config_put(run, "log.message.timestamp.before.max.ms", INT64_MAX);
     config_put(run, "max.incremental.fetch.session.cache.slots", prng_between(rng, 0, 6));

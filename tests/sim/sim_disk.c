@@ -185,6 +185,7 @@ int64_t sim_inode_write(struct sim_inode *inode, const uint8_t *src, uint64_t le
     if (done == 0)
         return -ENOSPC;
     inode->size = MAX(inode->size, pos + done);
+    inode->modified_ms = inode->world->wall_offset_ms + (int64_t)(inode->world->now_ns / NS_PER_MS);
     return (int64_t)done;
 }
 
@@ -228,6 +229,7 @@ void sim_inode_truncate(struct sim_inode *inode, uint64_t size)
         inode->cut_to = MIN(inode->cut_to, size);
     }
     inode->size = size;
+    inode->modified_ms = inode->world->wall_offset_ms + (int64_t)(inode->world->now_ns / NS_PER_MS);
 }
 
 bool sim_inode_break(struct sim_inode *inode, uint64_t pos)

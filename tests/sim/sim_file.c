@@ -227,6 +227,18 @@ int32_t sim_file_space(struct odk_io *base, const char *path, uint64_t *ret_free
     return 0;
 }
 
+int64_t sim_file_modified_ms(struct odk_io *base, const char *path)
+{
+    struct sim_io *io = sim_io_of(base);
+    if (!sim_begin(io))
+        return -EIO;
+    int32_t error = meta_fault(io->world, path);
+    const struct sim_inode *inode = sim_fs_find(io->world, path);
+    if (error != 0 || !inode)
+        return error != 0 ? error : -ENOENT;
+    return inode->modified_ms;
+}
+
 /* -- start and end of an operation -------------------------------------------------------------------------------- */
 
 static uint64_t disk_latency(struct sim_world *world, uint64_t typical_ns)

@@ -237,6 +237,7 @@ struct sim_inode {
     /* file: what programs see, and what power loss surely leaves */
     uint8_t *cache, *medium; /* SIM_FILE_BYTES_MAX reserved; the cache never moves while mapped */
     uint64_t size, medium_size;
+    int64_t modified_ms; /* by the wall clock; a crash does not take it back */
     uint64_t cut_to; /* smallest size of a truncation that is not committed; UINT64_MAX: none */
     uint8_t *flags;  /* enum sim_page_flag per page */
     uint32_t *gens;  /* per page: gen of the change since which it is unsafe */
@@ -310,6 +311,7 @@ int32_t sim_file_unlink(struct odk_io *io, const char *path);
 int32_t sim_file_list(struct odk_io *io, const char *path,
                       void (*entry)(void *context, const char *name, bool is_directory), void *context);
 int32_t sim_file_space(struct odk_io *io, const char *path, uint64_t *ret_free, uint64_t *ret_total);
+int64_t sim_file_modified_ms(struct odk_io *io, const char *path);
 void sim_file_read(struct odk_io *io, struct odk_io_op *op, int32_t file, void *dst, uint32_t len, uint64_t pos);
 void sim_file_writev(struct odk_io *io, struct odk_io_op *op, int32_t file, const struct iovec *iov, uint32_t count,
                      uint64_t pos);

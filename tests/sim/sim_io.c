@@ -206,6 +206,7 @@ static const struct odk_io_ops sim_ops = {
     .unlink = sim_file_unlink,
     .list = sim_file_list,
     .space = sim_file_space,
+    .modified_ms = sim_file_modified_ms,
     .read = sim_file_read,
     .writev = sim_file_writev,
     .sync = sim_file_sync,

@@ -226,6 +226,10 @@ static void act_trim(struct run *run, struct sim_log *log)
         return;
     log->trimming = true;
     log->trim_to = start + (int64_t)prng_below(&log->shard->rng, (uint64_t)(end - start) + 1);
+    if (prng_chance(&log->shard->rng, 400000) && odk_log_roll(log->log) == ODK_OK) {
+        log->trim_to = end; /* nothing is left, not even the segment that was written to */
+        run->tally->emptied++;
+    }
     log->model.start_max = MAX(log->model.start_max, log->trim_to);
     run->tally->trims++;
     say(run, log, "trim to", log->trim_to, 0);

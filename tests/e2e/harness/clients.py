@@ -24,6 +24,10 @@ def admin(bootstrap):
     return AdminClient({"bootstrap.servers": bootstrap})
 
 
+# For topics whose records are from long ago.
+KEPT_FOR_EVER = {"retention.ms": "-1"}
+
+
 def create_topic(bootstrap, topic, partitions=1, config=None, timeout_s=10):
     client = admin(bootstrap)
     futures = client.create_topics([NewTopic(topic, partitions, 1, config=config or {})], request_timeout=timeout_s)
