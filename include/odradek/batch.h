@@ -135,6 +135,28 @@ ODK_MUST_USE enum odk_err odk_record_iter_init(struct odk_record_iter *it, struc
 bool odk_record_next(struct odk_record_iter *it, struct odk_record *ret);
 ODK_MUST_USE enum odk_err odk_record_iter_end(struct odk_record_iter *it);
 
+/* The records part as it is uncompressed; before the first odk_record_next. */
+static inline struct odk_bytes odk_record_iter_bytes(const struct odk_record_iter *it)
+{
+    return (struct odk_bytes){ it->at, (size_t)(it->end - it->at) };
+}
+
+/* Bytes that odk_batch_pack never goes beyond for records of that size. */
+size_t odk_batch_pack_bound(enum odk_codec codec, size_t records_len);
+
+/*
+ * Makes a batch of uncompressed records, compressing them; all else is as in header, codec, length and CRC excepted.
+ *
+ * level    of gzip, lz4 and zstd, in Kafka's numbers (compression.*.level)
+ * dst_max  room at dst; odk_batch_pack_bound is always enough
+ *
+ * ODK_ERR_TOO_LARGE    it does not fit
+ * ODK_ERR_UNSUPPORTED  unknown codec
+ * ODK_ERR_MEMORY
+ */
+ODK_MUST_USE enum odk_err odk_batch_pack(const struct odk_batch *header, struct odk_bytes records, enum odk_codec codec,
+                                         int level, uint8_t *dst, size_t dst_max, size_t *ret_len);
+
 /* One record to be built. */
 struct odk_record_new {
     int64_t timestamp;

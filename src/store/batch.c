@@ -72,6 +72,54 @@ void odk_batch_stamp(uint8_t *data, size_t len, int64_t append_time_ms)
     put_i32(data + BATCH_POS_CRC, (int32_t)batch_crc(data, len));
 }
 
+/* -- packing ------------------------------------------------------------------------------------------------------ */
+
+size_t odk_batch_pack_bound(enum odk_codec codec, size_t records_len)
+{
+    return ODK_BATCH_HEADER_BYTES + compress_bound(codec, records_len);
+}
+
+/* The CRC is not known yet. */
+static void header_write(struct wr *w, const struct odk_batch *batch)
+{
+    wr_i64(w, batch->base_offset);
+    wr_i32(w, batch->length);
+    wr_i32(w, batch->leader_epoch);
+    wr_i8(w, batch->magic);
+    wr_i32(w, 0);
+    wr_i16(w, batch->attributes);
+    wr_i32(w, batch->last_offset_delta);
+    wr_i64(w, batch->base_timestamp);
+    wr_i64(w, batch->max_timestamp);
+    wr_i64(w, batch->producer_id);
+    wr_i16(w, batch->producer_epoch);
+    wr_i32(w, batch->base_sequence);
+    wr_i32(w, batch->record_count);
+}
+
+enum odk_err odk_batch_pack(const struct odk_batch *header, struct odk_bytes records, enum odk_codec codec, int level,
+                            uint8_t *dst, size_t dst_max, size_t *ret_len)
+{
+    size_t len;
+    dst_max = MIN(dst_max, (size_t)INT32_MAX);
+    if (dst_max < ODK_BATCH_HEADER_BYTES)
+        return ODK_ERR_TOO_LARGE;
+    enum odk_err err = compress_records(codec, level, records, dst + ODK_BATCH_HEADER_BYTES,
+                                        dst_max - ODK_BATCH_HEADER_BYTES, &len);
+    if (err != ODK_OK)
+        return err;
+    len += ODK_BATCH_HEADER_BYTES;
+    struct odk_batch batch = *header;
+    batch.length = (int32_t)(len - ODK_BATCH_LENGTH_END);
+    batch.attributes = (int16_t)((header->attributes & ~ODK_BATCH_CODEC_MASK) | (int16_t)codec);
+    struct wr w = wr_init(dst, ODK_BATCH_HEADER_BYTES);
+    header_write(&w, &batch);
+    ASSERT(!w.bad && w.pos == ODK_BATCH_HEADER_BYTES);
+    put_i32(dst + BATCH_POS_CRC, (int32_t)batch_crc(dst, len));
+    *ret_len = len;
+    return ODK_OK;
+}
+
 /* -- checks ------------------------------------------------------------------------------------------------------- */
 
 enum odk_err odk_batch_check_crc(struct odk_bytes data)

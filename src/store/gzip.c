@@ -1,7 +1,8 @@
-/* gzip through zlib's streaming inflate: one member, its CRC checked by the library. */
+/* gzip through zlib's streaming inflate: one member, its CRC checked by the library; and deflate. */
 #define ZLIB_CONST
 #include <zlib.h>
 
+#include "store/compress.h"
 #include "store/sink.h"
 
 #define GZIP_WINDOW_BITS (15 + 16) /* the largest window; + 16: a gzip header and nothing else */
@@ -37,4 +38,25 @@ enum odk_err gzip_decompress(struct odk_bytes src, struct sink *sink)
         err = gzip_step(&stream, sink, &status);
     (void)inflateEnd(&stream);
     return err;
+}
+
+size_t gzip_bound(size_t len)
+{
+    return compressBound((uLong)len) + 18; /* a gzip header and trailer are 12 bytes longer than zlib's */
+}
+
+enum odk_err gzip_compress(int level, struct odk_bytes src, uint8_t *dst, size_t dst_max, size_t *ret_len)
+{
+    if (src.len > UINT32_MAX)
+        return ODK_ERR_TOO_LARGE;
+    z_stream stream = { .next_in = src.data, .avail_in = (uInt)src.len };
+    int kept = MAX(Z_DEFAULT_COMPRESSION, MIN(level, Z_BEST_COMPRESSION));
+    if (deflateInit2(&stream, kept, Z_DEFLATED, GZIP_WINDOW_BITS, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+        return ODK_ERR_MEMORY;
+    stream.next_out = dst;
+    stream.avail_out = (uInt)MIN(dst_max, (size_t)UINT32_MAX);
+    int status = deflate(&stream, Z_FINISH);
+    *ret_len = stream.total_out;
+    (void)deflateEnd(&stream);
+    return status == Z_STREAM_END ? ODK_OK : ODK_ERR_TOO_LARGE;
 }

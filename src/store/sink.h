@@ -27,4 +27,5 @@ static inline size_t sink_room(const struct sink *sink)
 MUST_USE enum odk_err gzip_decompress(struct odk_bytes src, struct sink *sink);
 MUST_USE enum odk_err snappy_decompress(struct odk_bytes src, struct sink *sink);
 MUST_USE enum odk_err lz4_decompress(struct odk_bytes src, struct sink *sink);
+MUST_USE enum odk_err lz4_decompress_any_sum(struct odk_bytes src, struct sink *sink);
 MUST_USE enum odk_err zstd_decompress(struct odk_bytes src, struct sink *sink);

@@ -11,11 +11,13 @@
 #include <stdlib.h>
 
 #include "base/cursor.h"
+#include "store/compress.h"
 #include "store/sink.h"
 
 #define XERIAL_MAGIC_BYTES  8u
 #define XERIAL_HEADER_BYTES 16u
 #define XERIAL_VERSION      1
+#define XERIAL_BLOCK_BYTES  ((size_t)32 * 1024)
 #define SNAPPY_RATIO_MAX    22u
 
 static const uint8_t xerial_magic[XERIAL_MAGIC_BYTES] = { 0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0 };
@@ -81,4 +83,36 @@ enum odk_err snappy_decompress(struct odk_bytes src, struct sink *sink)
     if (src.len >= XERIAL_HEADER_BYTES && memcmp(src.data, xerial_magic, XERIAL_MAGIC_BYTES) == 0)
         return xerial_decompress(src, sink);
     return snappy_block(src, sink);
+}
+
+size_t snappy_bound_xerial(size_t len)
+{
+    size_t blocks = len / XERIAL_BLOCK_BYTES + 1;
+    return XERIAL_HEADER_BYTES + blocks * (4 + snappy_max_compressed_length(XERIAL_BLOCK_BYTES));
+}
+
+/* The library wants room for the worst case of a block. */
+static enum odk_err block_write(struct odk_bytes plain, struct wr *w)
+{
+    char block[XERIAL_BLOCK_BYTES + XERIAL_BLOCK_BYTES / 6 + 32];
+    size_t len = sizeof(block);
+    ASSERT(snappy_max_compressed_length(plain.len) <= len);
+    snappy_status status = snappy_compress((const char *)plain.data, plain.len, block, &len);
+    ASSERT(status == SNAPPY_OK);
+    wr_i32(w, (int32_t)len);
+    wr_raw(w, block, len);
+    return w->bad ? ODK_ERR_TOO_LARGE : ODK_OK;
+}
+
+enum odk_err snappy_compress_xerial(struct odk_bytes src, uint8_t *dst, size_t dst_max, size_t *ret_len)
+{
+    struct wr w = wr_init(dst, dst_max);
+    wr_raw(&w, xerial_magic, sizeof(xerial_magic));
+    wr_i32(&w, XERIAL_VERSION);
+    wr_i32(&w, XERIAL_VERSION);
+    enum odk_err err = w.bad ? ODK_ERR_TOO_LARGE : ODK_OK;
+    for (size_t at = 0; at < src.len && err == ODK_OK; at += XERIAL_BLOCK_BYTES)
+        err = block_write((struct odk_bytes){ src.data + at, MIN(src.len - at, XERIAL_BLOCK_BYTES) }, &w);
+    *ret_len = w.pos;
+    return err;
 }

@@ -1,5 +1,5 @@
 /*
- * zstd, streaming.
+ * zstd: decompression streams, compression is of one piece.
  *
  * Window: up to 2^27 bytes, what Kafka's own broker takes. A Java producer at compression.zstd.level 22 streams without
  * announcing the size, so its frames ask for 2^27 however small the batch is; a lower bound would refuse real data. The
@@ -7,8 +7,10 @@
  * that is really used stays bounded by bytes_max.
  */
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include "base/cursor.h"
+#include "store/compress.h"
 #include "store/sink.h"
 
 #define ZSTD_WINDOW_LOG_MAX 27
@@ -55,4 +57,23 @@ enum odk_err zstd_decompress(struct odk_bytes src, struct sink *sink)
         err = ODK_ERR_CORRUPT;
     (void)ZSTD_freeDCtx(context);
     return err;
+}
+
+size_t zstd_bound(size_t len)
+{
+    return ZSTD_compressBound(len);
+}
+
+enum odk_err zstd_compress(int level, struct odk_bytes src, uint8_t *dst, size_t dst_max, size_t *ret_len)
+{
+    ZSTD_CCtx *context = ZSTD_createCCtx();
+    if (!context)
+        return ODK_ERR_MEMORY;
+    int kept = MAX(ZSTD_minCLevel(), MIN(level, ZSTD_maxCLevel()));
+    size_t len = ZSTD_compressCCtx(context, dst, dst_max, src.data, src.len, kept);
+    (void)ZSTD_freeCCtx(context);
+    if (ZSTD_isError(len))
+        return ZSTD_getErrorCode(len) == ZSTD_error_dstSize_tooSmall ? ODK_ERR_TOO_LARGE : ODK_ERR_MEMORY;
+    *ret_len = len;
+    return ODK_OK;
 }

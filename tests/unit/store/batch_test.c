@@ -102,6 +102,32 @@ static void assert_large_record(struct odk_bytes data)
     assert_int_equal(odk_record_iter_end(&it), ODK_OK);
 }
 
+static void packing_changes_the_codec_and_nothing_else(void **state)
+{
+    (void)state;
+    for (enum odk_codec codec = ODK_CODEC_NONE; codec < ODK_CODEC_COUNT; codec++) {
+        struct odk_record_iter it;
+        struct odk_batch before, after;
+        assert_int_equal(odk_record_iter_init(&it, VIEW(golden_gzip), BYTES_MAX), ODK_OK);
+        struct odk_bytes records = odk_record_iter_bytes(&it);
+        size_t bound = odk_batch_pack_bound(codec, records.len), len = 0;
+        uint8_t *data = malloc(bound);
+        assert_int_equal(odk_batch_decode(golden_gzip, sizeof(golden_gzip), &before), ODK_OK);
+        assert_int_equal(odk_batch_pack(&before, records, codec, 3, data, bound, &len), ODK_OK);
+        assert_three_records((struct odk_bytes){ data, len });
+        assert_int_equal(odk_batch_verify((struct odk_bytes){ data, len }, &after, NULL), ODK_OK);
+        assert_int_equal(after.attributes, (int)codec);
+        assert_int_equal(after.base_timestamp, before.base_timestamp);
+        assert_int_equal(after.max_timestamp, before.max_timestamp);
+        assert_int_equal(after.producer_id, before.producer_id);
+        assert_int_equal(after.base_sequence, before.base_sequence);
+        assert_int_equal(after.leader_epoch, before.leader_epoch);
+        assert_int_equal(odk_batch_pack(&before, records, codec, 3, data, 60, &len), ODK_ERR_TOO_LARGE);
+        free(data);
+        assert_int_equal(odk_record_iter_end(&it), ODK_OK);
+    }
+}
+
 static void chunked_compression_is_joined(void **state)
 {
     (void)state;
@@ -429,6 +455,7 @@ int main(void)
         cmocka_unit_test(header_is_read_as_written),
         cmocka_unit_test(what_kafka_clients_send_is_accepted),
         cmocka_unit_test(records_come_out_of_every_codec),
+        cmocka_unit_test(packing_changes_the_codec_and_nothing_else),
         cmocka_unit_test(chunked_compression_is_joined),
         cmocka_unit_test(append_time_replaces_record_times),
         cmocka_unit_test(patching_keeps_the_crc),

@@ -176,6 +176,83 @@ static void what_is_packed_comes_back(void **state)
     }
 }
 
+/* What we pack comes out of our own unpacking at every level, in no more than the bound, and in nothing less than it
+ * needs. That others can read it is the clients' to show (tests/e2e). */
+static void assert_packs(enum odk_codec codec, int level, struct odk_bytes plain)
+{
+    size_t bound = compress_bound(codec, plain.len), len = 0, plain_len = 0;
+    uint8_t *packed = malloc(bound + 1), *data = NULL;
+    packed[bound] = 0x5a;
+    assert_int_equal(compress_records(codec, level, plain, packed, bound, &len), ODK_OK);
+    assert_in_range(len, 1, bound);
+    assert_int_equal(packed[bound], 0x5a);
+    struct odk_bytes view = { packed, len };
+    assert_int_equal(decompress(codec, view, plain.len, &data, &plain_len), ODK_OK);
+    assert_int_equal(plain_len, plain.len);
+    assert_memory_equal(data, plain.data, plain.len);
+    free(data);
+    size_t again = 0;
+    packed[len - 1] = 0x5a;
+    assert_int_equal(compress_records(codec, level, plain, packed, len - 1, &again), ODK_ERR_TOO_LARGE);
+    assert_int_equal(packed[len - 1], 0x5a);
+    free(packed);
+}
+
+static void what_we_pack_comes_back(void **state)
+{
+    (void)state;
+    static const size_t lens[] = { 1, 100, 32767, 32768, 32769, 100000 };
+    static const struct {
+        enum odk_codec codec;
+        int level;
+    } ways[] = {
+        { ODK_CODEC_GZIP, -1 },    { ODK_CODEC_GZIP, 1 }, { ODK_CODEC_GZIP, 9 },  { ODK_CODEC_SNAPPY, 0 },
+        { ODK_CODEC_LZ4, 9 },      { ODK_CODEC_LZ4, 1 },  { ODK_CODEC_LZ4, 17 },  { ODK_CODEC_ZSTD, 3 },
+        { ODK_CODEC_ZSTD, -131072 }, { ODK_CODEC_ZSTD, 22 },
+    };
+    struct prng prng = { 20241130 };
+    for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+        uint8_t *plain = plain_of(lens[i], &prng);
+        for (size_t w = 0; w < sizeof(ways) / sizeof(ways[0]); w++)
+            assert_packs(ways[w].codec, ways[w].level, (struct odk_bytes){ plain, lens[i] });
+        free(plain);
+    }
+}
+
+/* Noise does not shrink: the bounds must hold all the same. */
+static void noise_fits_its_bound(void **state)
+{
+    (void)state;
+    struct prng prng = { 4 };
+    uint8_t *noise = malloc(200000);
+    for (size_t i = 0; i < 200000; i++)
+        noise[i] = (uint8_t)prng_next(&prng);
+    for (size_t len = 1; len <= 200000; len = len * 3 + 1)
+        for (enum odk_codec codec = ODK_CODEC_GZIP; codec <= ODK_CODEC_ZSTD; codec++)
+            assert_packs(codec, 1, (struct odk_bytes){ noise, len });
+    free(noise);
+}
+
+static void higher_levels_pack_tighter(void **state)
+{
+    (void)state;
+    struct prng prng = { 5 };
+    uint8_t *plain = plain_of(300000, &prng), *packed = malloc(600000);
+    static const struct {
+        enum odk_codec codec;
+        int low, high;
+    } rows[] = { { ODK_CODEC_GZIP, 1, 9 }, { ODK_CODEC_LZ4, 9, 12 }, { ODK_CODEC_ZSTD, -50, 19 } };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct odk_bytes src = { plain, 300000 };
+        size_t low = 0, high = 0;
+        assert_int_equal(compress_records(rows[i].codec, rows[i].low, src, packed, 600000, &low), ODK_OK);
+        assert_int_equal(compress_records(rows[i].codec, rows[i].high, src, packed, 600000, &high), ODK_OK);
+        assert_true(high < low);
+    }
+    free(packed);
+    free(plain);
+}
+
 static void nothing_comes_back_as_nothing(void **state)
 {
     (void)state;
@@ -401,6 +478,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_packed_comes_back),
+        cmocka_unit_test(what_we_pack_comes_back),
+        cmocka_unit_test(noise_fits_its_bound),
+        cmocka_unit_test(higher_levels_pack_tighter),
         cmocka_unit_test(nothing_comes_back_as_nothing),
         cmocka_unit_test(every_cut_is_noticed),
         cmocka_unit_test(bytes_behind_the_end_are_refused),
