@@ -34,6 +34,22 @@
  * named. */
 #define RECORD_ERRORS_MAX 10000
 
+/* Decompressed records of one batch, where it has to be opened: for a search by time, for Fetch 0-3, and for Produce at
+ * most. A quarter of a second of gzip at the worst. Kafka has no bound. */
+#define BATCH_OPENED_BYTES_MAX MIB(64)
+
+/* What a produced batch may have, decompressed, where the topic makes it be opened; more when max.message.bytes is more.
+ * 16 times the default of max.message.bytes. */
+#define PRODUCE_OPENED_BYTES_MIN MIB(16)
+
+/* Messages of formats 0 and 1 that one Fetch 0-3 is answered with, and what is opened for them: then the answer leaves and
+ * the client asks again. One batch more may be opened than that. */
+#define FETCH_CONVERT_BYTES_MAX MIB(16)
+#define FETCH_CONVERT_OPENED_MAX MIB(32)
+
+/* Memory for making batches of old message sets that a shard keeps for the next one. */
+#define INTAKE_KEPT_BYTES_MAX MIB(2)
+
 /* Producer ids come in durable blocks, so that a crash costs ids and not uniqueness. Kafka's number. */
 #define PRODUCER_ID_BLOCK 1000
 

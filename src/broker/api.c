@@ -11,7 +11,7 @@
  */
 #define API_TABLE(X)                                                                                                   \
     X(produce, 0, 13)                                                                                                  \
-    X(fetch, 4, 18)                                                                                                    \
+    X(fetch, 0, 18)                                                                                                    \
     X(list_offsets, 0, 11)                                                                                             \
     X(metadata, 0, 13)                                                                                                 \
     X(offset_commit, 1, 10)                                                                                            \

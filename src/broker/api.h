@@ -87,6 +87,3 @@ void handle_create_partitions(struct request *request);
 
 /* A version of ApiVersions that is not spoken: answered in version 0 with UNSUPPORTED_VERSION. */
 void api_versions_unsupported(struct request *request);
-/* Produce 0 to 2, offered only because old clients compress when they see it: every partition gets UNSUPPORTED_VERSION.
- */
-void produce_unsupported(struct request *request);

@@ -33,6 +33,7 @@ void broker_free(struct broker *broker)
     controller_free(broker->controller);
     group_host_free(broker->groups);
     fetch_sessions_deinit(&broker->fetch_sessions);
+    odk_batch_builder_deinit(&broker->builder);
     topics_deinit(broker);
     group_configs_deinit(&broker->group_configs);
     broker_config_unshare(&broker->config);

@@ -4,6 +4,8 @@
  * now_ns and wall_ms are the time of this turn of the loop; handlers use them and nothing else.
  */
 #pragma once
+#include <odradek/batch.h>
+
 #include "base/diag.h"
 #include "broker/broker.h"
 #include "broker/config.h"
@@ -29,6 +31,7 @@ struct broker {
     struct list deletions; /* topics whose logs are on their way out; see topics.c */
     struct producer_ids producer_ids;
     struct fetch_sessions fetch_sessions;
+    struct odk_batch_builder builder; /* of batches from old message sets; between uses: memory only */
     struct group_host *groups;
     struct retention retention;
     struct controller *controller; /* shard 0 only */

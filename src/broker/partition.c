@@ -1,15 +1,13 @@
 #include "broker/partition.h"
 
 #include "base/base.h"
-#include "base/units.h"
 
-#define MAGIC_POS                     16u
-#define NO_TIMESTAMP                  INT64_C(-1)
-#define RECORDS_BYTES_MAX(compressed) MAX((size_t)MIB(16), (compressed)*64)
+#define MAGIC_POS    16u
+#define NO_TIMESTAMP INT64_C(-1)
 
 static struct batch_refusal refusal(enum kafka_error error, const char *message)
 {
-    return (struct batch_refusal){ .error = error, .message = message, .record = -1 };
+    return (struct batch_refusal){ .error = error, .message = message };
 }
 
 static struct batch_refusal accepted(void)
@@ -35,81 +33,45 @@ static struct batch_refusal shape_check(const struct batch_rules *rules, struct 
     return accepted();
 }
 
-static struct batch_refusal timestamp_check(const struct batch_rules *rules, const struct odk_batch *batch)
+struct batch_refusal partition_check_timestamp(const struct batch_rules *rules, int64_t timestamp)
 {
     const struct topic_config *config = rules->config;
-    if (batch->attributes & ODK_BATCH_LOG_APPEND_TIME)
-        return refusal(KAFKA_INVALID_TIMESTAMP, "a producer cannot set the log append time");
-    if (config->timestamp_type == TOPIC_LOG_APPEND_TIME || batch->max_timestamp == NO_TIMESTAMP)
+    if (config->timestamp_type == TOPIC_LOG_APPEND_TIME || timestamp == NO_TIMESTAMP)
         return accepted();
     int64_t oldest, newest;
     if (__builtin_sub_overflow(rules->wall_ms, config->timestamp_before_max_ms, &oldest))
         oldest = INT64_MIN;
     if (__builtin_add_overflow(rules->wall_ms, config->timestamp_after_max_ms, &newest))
         newest = INT64_MAX;
-    if (batch->max_timestamp > newest)
+    if (timestamp > newest)
         return refusal(KAFKA_INVALID_TIMESTAMP, "a timestamp is further ahead than message.timestamp.after.max.ms");
-    if (batch->max_timestamp < oldest || (batch->base_timestamp != NO_TIMESTAMP && batch->base_timestamp < oldest))
+    if (timestamp < oldest)
         return refusal(KAFKA_INVALID_TIMESTAMP, "a timestamp is further back than message.timestamp.before.max.ms");
     return accepted();
 }
 
 static struct batch_refusal attributes_check(const struct batch_rules *rules, const struct odk_batch *batch)
 {
-    if ((batch->attributes & ODK_BATCH_CODEC_MASK) == ODK_CODEC_ZSTD && !rules->zstd_known)
+    if ((batch->attributes & ODK_BATCH_CODEC_MASK) == ODK_CODEC_ZSTD && rules->version < PRODUCE_VERSION_ZSTD)
         return refusal(KAFKA_UNSUPPORTED_COMPRESSION_TYPE, "zstd needs version 7 of Produce");
     if (batch->attributes & ODK_BATCH_TRANSACTIONAL)
         return refusal(KAFKA_INVALID_TXN_STATE, "the producer has no transaction");
-    return timestamp_check(rules, batch);
+    if (batch->attributes & ODK_BATCH_LOG_APPEND_TIME)
+        return refusal(KAFKA_INVALID_TIMESTAMP, "a producer cannot set the log append time");
+    return accepted();
 }
 
-/* A compacted topic cannot keep what has no key. */
-static struct batch_refusal keys_check(struct odk_bytes data)
+struct batch_refusal partition_check_batch(const struct batch_rules *rules, struct odk_bytes data,
+                                           struct odk_batch *ret_batch)
 {
-    struct odk_record_iter it;
-    struct odk_record record;
-    if (odk_record_iter_init(&it, data, RECORDS_BYTES_MAX(data.len)) != ODK_OK)
-        return refusal(KAFKA_INVALID_RECORD, "the records cannot be read");
-    struct batch_refusal found = accepted();
-    for (int32_t i = 0; found.error == KAFKA_NONE && odk_record_next(&it, &record); i++) {
-        if (!record.key.data)
-            found = (struct batch_refusal){ .error = KAFKA_INVALID_RECORD,
-                                            .message = "a compacted topic needs a key in each record",
-                                            .record = i };
-    }
-    if (odk_record_iter_end(&it) != ODK_OK && found.error == KAFKA_NONE)
-        return refusal(KAFKA_INVALID_RECORD, "the records cannot be read");
-    return found;
-}
-
-int32_t partition_bad_records(struct odk_bytes data, int32_t *ret_positions, int32_t max)
-{
-    struct odk_record_iter it;
-    struct odk_record record;
-    int32_t count = 0;
-    if (odk_record_iter_init(&it, data, RECORDS_BYTES_MAX(data.len)) != ODK_OK)
-        return 0;
-    for (int32_t i = 0; count < max && odk_record_next(&it, &record); i++) {
-        if (!record.key.data)
-            ret_positions[count++] = i;
-    }
-    return odk_record_iter_end(&it) == ODK_OK ? count : 0;
-}
-
-struct batch_refusal partition_check_batch(const struct batch_rules *rules, struct odk_bytes data)
-{
-    struct odk_batch batch;
-    struct batch_refusal found = shape_check(rules, data, &batch);
+    struct batch_refusal found = shape_check(rules, data, ret_batch);
     if (found.error != KAFKA_NONE)
         return found;
     const char *why = "the batch is not allowed";
-    enum odk_err err = odk_batch_verify(data, &batch, &why);
+    enum odk_err err = odk_batch_verify(data, ret_batch, &why);
     if (err == ODK_ERR_CRC || err == ODK_ERR_TRUNCATED)
         return refusal(KAFKA_CORRUPT_MESSAGE, err == ODK_ERR_CRC ? "the checksum differs" : "the batch is cut off");
     if (err != ODK_OK)
         return refusal(KAFKA_INVALID_RECORD, why);
-    found = attributes_check(rules, &batch);
-    if (found.error == KAFKA_NONE && (rules->config->cleanup_policy & TOPIC_CLEANUP_COMPACT))
-        found = keys_check(data);
-    return found;
+    return attributes_check(rules, ret_batch);
 }

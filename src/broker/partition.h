@@ -1,6 +1,6 @@
 /*
- * What a produced batch must fulfil before a partition takes it. Pure: looks at the batch, the topic's settings and the
- * time, and changes nothing.
+ * What a produced batch must fulfil before a partition takes it, as far as its header tells. Pure: looks at the batch, the
+ * topic's settings and the time, and changes nothing. What has to be opened goes on in broker/intake.h.
  */
 #pragma once
 #include <odradek/batch.h>
@@ -11,26 +11,30 @@
 struct batch_rules {
     const struct topic_config *config;
     int64_t wall_ms;
-    bool zstd_known; /* the client's version of Produce knows zstd: 7 and later */
+    int16_t version; /* of Produce */
 };
 
 /* Why a batch was refused. */
 struct batch_refusal {
     enum kafka_error error;
     const char *message; /* static */
-    int32_t record;      /* the first bad record; -1: the batch as a whole */
 };
+
+/* Versions of Produce from which on it knows batches of format 2 and nothing else, zstd, and record errors. */
+#define PRODUCE_VERSION_BATCHES       3
+#define PRODUCE_VERSION_ZSTD          7
+#define PRODUCE_VERSION_RECORD_ERRORS 8
 
 /*
  * Checks the bytes that came for one partition: they must be one good batch. Source: KIP-98 and the errors that Kafka
  * answers with.
  *
- * Cost: one CRC pass; for compacted topics also a walk over the records, which decompresses them.
+ * ret_batch  its header, when it is accepted
+ *
+ * Cost: one CRC pass.
  */
-struct batch_refusal partition_check_batch(const struct batch_rules *rules, struct odk_bytes data);
+struct batch_refusal partition_check_batch(const struct batch_rules *rules, struct odk_bytes data,
+                                           struct odk_batch *ret_batch);
 
-/*
- * The records of a batch that was refused with a bad record which are bad for the same reason: their positions, in order,
- * at most `max`. Returns how many; 0 when they cannot all be read.
- */
-int32_t partition_bad_records(struct odk_bytes data, int32_t *ret_positions, int32_t max);
+/* KAFKA_NONE, or what is wrong with the timestamp of one record. */
+struct batch_refusal partition_check_timestamp(const struct batch_rules *rules, int64_t timestamp);

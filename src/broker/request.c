@@ -95,8 +95,6 @@ static void request_unsupported(struct request *request)
 {
     if (request->api_key == WIRE_KEY_API_VERSIONS) {
         api_versions_unsupported(request);
-    } else if (request->api_key == WIRE_KEY_PRODUCE && request->version >= 0 && request->version < 3) {
-        produce_unsupported(request);
     } else {
         say_refused(request, &request->broker->unsupported_rate, "unsupported request");
         request_close(request);

@@ -6,7 +6,8 @@
  *   read   all owners look and read (fetch_legs.h)
  *   judge  enough bytes, an error, nothing to wait for, or the time is over -> reply; else park
  *   park   a partition moves, the deadline, or a cancel -> read again from the start; no partial state is kept
- *   reply  batches go out from where they are; pins are given back when the reply has left
+ *   reply  batches go out from where they are; pins are given back when the reply has left. Versions 0-3 get messages,
+ *          made here of the batches (fetch_convert.h)
  *
  * (F1) The request ends exactly once: in fetch_reply, or before the first read.
  * (F2) After the deadline or a cancel it never parks again.
@@ -14,6 +15,7 @@
 #include "base/units.h"
 #include "broker/api.h"
 #include "broker/broker_internal.h"
+#include "broker/fetch_convert.h"
 #include "broker/fetch_legs.h"
 #include "broker/fetch_session.h"
 
@@ -23,6 +25,7 @@
 #define VERSION_SESSIONS      7
 #define VERSION_TOPIC_IDS     13
 #define VERSION_REPLICA_STATE 15
+#define VERSION_ZSTD          10
 
 struct fetch {
     struct fetch_legs legs;
@@ -34,6 +37,7 @@ struct fetch {
     uint64_t session_serial;
     uint64_t deadline_ns;
     uint32_t min_bytes;
+    struct fetch_converted *converted; /* one for each part; NULL: batches go out as they are */
     bool last; /* F2 */
 };
 
@@ -67,6 +71,12 @@ static void part_place(struct fetch *fetch, struct fetch_part *part)
         return;
     }
     part->topic_id = topic->id;
+    int16_t version = fetch->request->version;
+    if (topic->config.compression_type == TOPIC_COMPRESSION_ZSTD && version >= FETCH_VERSION_BATCHES &&
+        version < VERSION_ZSTD) {
+        part_refuse(part, KAFKA_UNSUPPORTED_COMPRESSION_TYPE);
+        return;
+    }
     fetch_legs_assign(&fetch->legs, part, partition->shard);
 }
 
@@ -374,6 +384,42 @@ static int16_t session_filter(struct fetch *fetch, bool *tell)
     return KAFKA_NONE;
 }
 
+/* Messages instead of batches. False: no memory. */
+static bool records_convert(struct fetch *fetch)
+{
+    struct fetch_convert convert;
+    struct request *request = fetch->request;
+    if (request->version >= FETCH_VERSION_BATCHES)
+        return true;
+    fetch->converted = arena_new(&request->arena, struct fetch_converted, fetch->legs.part_count);
+    if (!fetch->converted)
+        return false;
+    fetch_convert_init(&convert, &request->arena, request->version, fetch->legs.bytes_max);
+    for (uint32_t i = 0; i < fetch->legs.part_count; i++) {
+        struct fetch_part *part = &fetch->legs.parts[i];
+        struct fetch_converted *converted = &fetch->converted[i];
+        if (!has_records(part))
+            continue;
+        fetch_convert(&convert, part->read, (uint32_t)MAX(part->max_bytes, 0), converted);
+        if (converted->error != KAFKA_NONE)
+            part_refuse(part, (int16_t)converted->error);
+    }
+    return true;
+}
+
+static struct wire_records part_records(const struct fetch *fetch, const struct fetch_part *part)
+{
+    if (fetch->converted) {
+        const struct fetch_converted *converted = &fetch->converted[part - fetch->legs.parts];
+        return (struct wire_records){ .parts = converted->parts,
+                                      .part_count = converted->part_count,
+                                      .len = converted->bytes };
+    }
+    return (struct wire_records){ .parts = part->read->parts,
+                                  .part_count = part->read->part_count,
+                                  .len = part->read->bytes };
+}
+
 static bool part_fill(const struct fetch *fetch, const struct fetch_part *part, struct fetch_response_partition *ret)
 {
     struct request *request = fetch->request;
@@ -385,10 +431,8 @@ static bool part_fill(const struct fetch *fetch, const struct fetch_part *part, 
     ret->log_start_offset = part->log_start_offset;
     bool committed = fetch->in.isolation_level == 1 && part->error_code == KAFKA_NONE;
     ret->aborted_transactions_count = committed ? 0 : -1;
-    if (has_records(part))
-        ret->records = (struct wire_records){ .parts = part->read->parts,
-                                              .part_count = part->read->part_count,
-                                              .len = part->read->bytes };
+    if (has_records(part) && part->error_code == KAFKA_NONE)
+        ret->records = part_records(fetch, part);
     if (part->diverging) {
         ret->diverging_epoch = arena_new(&request->arena, struct fetch_response_diverging_epoch, 1);
         if (!ret->diverging_epoch)
@@ -466,6 +510,10 @@ static void fetch_reply(struct fetch *fetch)
     for (uint32_t i = 0; i < fetch->legs.part_count; i++)
         if (fetch->legs.parts[i].read)
             records_take(fetch, &reply, &fetch->legs.parts[i]);
+    if (!records_convert(fetch)) {
+        request_too_large(request);
+        return;
+    }
     reply.out.error_code = session_settle(fetch, tell, &reply.out.session_id);
     for (uint32_t i = 0; i < fetch->legs.part_count; i++)
         count += tell[i];

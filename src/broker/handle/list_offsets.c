@@ -19,6 +19,8 @@ struct list_part {
     struct part part;
     struct odk_find_time find;
     struct odk_log *log;
+    int64_t start; /* of the log */
+    int64_t list[2];
     bool end_for_none; /* a time behind all records means the end: version 0 asks what was written before it */
     const struct list_offsets_request_partition *asked;
     struct list_offsets_response_partition *answer;
@@ -131,13 +133,16 @@ static bool plan(struct list_offsets *list)
     return true;
 }
 
-/* Version 0 answers with a list; it holds the one offset that the later versions name. */
+/* Version 0 answers with a list, newest first: the one offset that the later versions name, then the start of the log. */
 static void offsets_as_list(struct list_part *part)
 {
     struct list_offsets_response_partition *answer = part->answer;
-    bool has = answer->error_code == KAFKA_NONE && answer->offset >= 0 && part->asked->max_num_offsets > 0;
-    answer->old_style_offsets = &answer->offset;
-    answer->old_style_offsets_count = has ? 1 : 0;
+    int32_t count = answer->error_code == KAFKA_NONE && answer->offset >= 0 ? 1 : 0;
+    part->list[0] = answer->offset;
+    if (count > 0 && part->start < answer->offset)
+        part->list[count++] = part->start;
+    answer->old_style_offsets = part->list;
+    answer->old_style_offsets_count = MAX(MIN(count, part->asked->max_num_offsets), 0);
 }
 
 static void list_reply(struct part_legs *legs)
@@ -227,6 +232,7 @@ static void part_look(struct part *base, struct partition *partition, struct bro
         part->answer->error_code = KAFKA_KAFKA_STORAGE_ERROR;
         return;
     }
+    part->start = odk_log_start_offset(log);
     switch (part->asked->timestamp) {
     case PLACE_LATEST: /* nothing is ever open: the last stable offset is the end */
         answer_set(part, odk_log_end_offset(log), -1, odk_log_epoch(log));

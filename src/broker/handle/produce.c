@@ -1,5 +1,5 @@
 /*
- * Produce: checks each batch here, appends it where its partition lives, answers when all are durable.
+ * Produce: checks each batch here (intake), appends it where its partition lives, answers when all are durable.
  *
  *   this shard: decode, check      -> one task per owner shard ("leg")
  *   the owner:  append each batch; when the last one is durable or refused, the leg goes back
@@ -13,7 +13,7 @@
 #include "base/limits.h"
 #include "broker/api.h"
 #include "broker/broker_internal.h"
-#include "broker/partition.h"
+#include "broker/intake.h"
 #include "wire/messages.h"
 
 struct produce_leg;
@@ -27,7 +27,8 @@ struct produce_item {
     int32_t index;
     enum kafka_error error;
     const char *message; /* static; NULL when there is none */
-    struct odk_bytes bad; /* the batch, when some of its records are to be named */
+    const struct intake_bad *bad; /* records at fault; NULL: none are named */
+    int32_t bad_count;
 };
 
 /* What one owner shard has to do. */
@@ -47,8 +48,7 @@ struct produce {
     struct produce_item *items; /* in the order of the request */
     struct produce_leg *legs;   /* one per shard; first is NULL where there is nothing to do */
     uint32_t legs_left;
-    int32_t *positions;  /* room for those of bad records; NULL until there are any */
-    int32_t errors_left; /* bad records that may yet be named */
+    int32_t errors_left; /* records at fault that may yet be named */
 };
 
 /* -- answer ------------------------------------------------------------------------------------------------------- */
@@ -59,22 +59,16 @@ static bool record_errors_fill(struct produce *produce, const struct produce_ite
     struct arena *arena = &produce->request->arena;
     if (item->message)
         out->error_message = odk_str_from(item->message);
-    if (!item->bad.data || produce->errors_left == 0)
+    if (item->bad_count == 0)
         return true;
-    if (!produce->positions)
-        produce->positions = arena_new(arena, int32_t, RECORD_ERRORS_MAX);
-    if (!produce->positions)
-        return false;
-    int32_t count = partition_bad_records(item->bad, produce->positions, produce->errors_left);
-    out->record_errors = arena_new(arena, struct produce_response_record_error, (size_t)count);
+    out->record_errors = arena_new(arena, struct produce_response_record_error, (size_t)item->bad_count);
     if (!out->record_errors)
         return false;
-    produce->errors_left -= count;
-    out->record_errors_count = count;
-    for (int32_t i = 0; i < count; i++)
+    out->record_errors_count = item->bad_count;
+    for (int32_t i = 0; i < item->bad_count; i++)
         out->record_errors[i] =
-            (struct produce_response_record_error){ .batch_index = produce->positions[i],
-                                                    .batch_index_error_message = odk_str_from(item->message) };
+            (struct produce_response_record_error){ .batch_index = item->bad[i].position,
+                                                    .batch_index_error_message = odk_str_from(item->bad[i].message) };
     return true;
 }
 
@@ -134,7 +128,6 @@ static void produce_answer(struct produce *produce)
         request_done(request, any_failed(produce) ? REQUEST_CLOSE : REQUEST_NO_REPLY);
         return;
     }
-    produce->errors_left = RECORD_ERRORS_MAX;
     struct produce_response reply;
     produce_response_init(&reply);
     if (response_fill(produce, &reply))
@@ -234,18 +227,20 @@ static void item_check(struct produce *produce, struct topic *topic, const struc
         item_refuse(item, KAFKA_UNKNOWN_TOPIC_OR_PARTITION, "there is no such partition");
         return;
     }
-    struct batch_rules rules = { .config = &topic->config,
-                                 .wall_ms = request->broker->wall_ms,
-                                 .zstd_known = request->version >= 7 };
-    struct odk_bytes data = wire_records_view(records);
-    struct batch_refusal refusal = partition_check_batch(&rules, data);
-    if (refusal.error == KAFKA_NONE) {
-        item_stage(produce, partition, data, item);
+    struct intake intake = {
+        .rules = { .config = &topic->config, .wall_ms = request->broker->wall_ms, .version = request->version },
+        .arena = &request->arena,
+        .builder = &request->broker->builder,
+        .bad_max = request->version >= PRODUCE_VERSION_RECORD_ERRORS ? produce->errors_left : 0,
+    };
+    if (intake_take(&intake, wire_records_view(records)) == KAFKA_NONE) {
+        item_stage(produce, partition, intake.batch, item);
         return;
     }
-    item_refuse(item, refusal.error, refusal.message);
-    if (refusal.record >= 0)
-        item->bad = data;
+    item_refuse(item, intake.refusal.error, intake.refusal.message);
+    item->bad = intake.bad;
+    item->bad_count = intake.bad_count;
+    produce->errors_left -= intake.bad_count;
 }
 
 /* What stands against every partition of the topic, or KAFKA_NONE. */
@@ -329,6 +324,7 @@ void handle_produce(struct request *request)
                          produce_request_decode(&produce->in, &request->body, &request->arena, request->version)))
         return;
     produce->request = request;
+    produce->errors_left = RECORD_ERRORS_MAX;
     if (!produce_prepare(produce)) {
         request_too_large(request);
         return;

@@ -217,14 +217,14 @@ static void old_produce_is_answered_in_its_own_shape(void **state)
                                    "\0\1t"
                                    "\0\0\0\1"
                                    "\0\0\0\7"
-                                   "\0\x23"
+                                   "\0\3"
                                    "\xff\xff\xff\xff\xff\xff\xff\xff";
     static const char answer_2[] = "\0\0\0\1"
                                    "\0\0\0\1"
                                    "\0\1t"
                                    "\0\0\0\1"
                                    "\0\0\0\7"
-                                   "\0\x23"
+                                   "\0\3"
                                    "\xff\xff\xff\xff\xff\xff\xff\xff"
                                    "\xff\xff\xff\xff\xff\xff\xff\xff"
                                    "\0\0\0\0";

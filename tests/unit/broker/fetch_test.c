@@ -6,6 +6,7 @@
  */
 #include "harness.h"
 
+#include <odradek/messages.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -179,6 +180,55 @@ static void what_was_produced_comes_back(void **state)
     assert_false(got.records.null);
     assert_int_equal(got.records.len, 0);
     free((void *)(uintptr_t)want.data);
+}
+
+/* The offsets in the answer, in the format of the version. */
+static void assert_messages(struct fetch_response_partition got, int16_t version, int64_t from, int64_t to)
+{
+    struct odk_bytes set = wire_records_view(&got.records);
+    struct odk_message_iter it;
+    struct odk_message message;
+    assert_int_equal(got.error_code, KAFKA_NONE);
+    odk_message_iter_init(&it, set, 0);
+    for (int64_t offset = from; offset < to; offset++) {
+        assert_true(odk_message_next(&it, &message));
+        assert_int_equal(message.offset, offset);
+        assert_int_equal(message.format, version >= 2);
+    }
+    assert_false(odk_message_next(&it, &message));
+    assert_int_equal(odk_message_iter_end(&it), ODK_OK);
+}
+
+static void old_versions_get_messages(void **state)
+{
+    struct harness *harness = *state;
+    for (int32_t index = 0; index < 4; index++)
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(produce(harness, 9, "t", index,
+                                     make_batch(&(struct batch_options){ .timestamp = 1700000000000, .count = 2 }))
+                                 .error_code,
+                             KAFKA_NONE);
+    for (int16_t version = 0; version < 4; version++) {
+        for (int32_t index = 0; index < 4; index++) {
+            assert_messages(fetch_one(harness, version, "t", index, 0), version, 0, 6);
+            assert_messages(fetch_one(harness, version, "t", index, 3), version, 3, 6);
+            struct fetch_response_partition end = fetch_one(harness, version, "t", index, 6);
+            assert_int_equal(end.records.len, 0);
+            assert_int_equal(end.high_watermark, 6);
+        }
+        assert_int_equal(fetch_one(harness, version, "t", 0, 7).error_code, KAFKA_OFFSET_OUT_OF_RANGE);
+    }
+}
+
+static void zstd_topics_want_a_version_that_knows_it(void **state)
+{
+    struct harness *harness = *state;
+    make_topic(harness, "z", 1, "compression.type=zstd");
+    put(harness, "z", 0, 10);
+    assert_messages(fetch_one(harness, 3, "z", 0, 0), 3, 0, 1); /* these get everything uncompressed */
+    for (int16_t version = 4; version < 10; version++)
+        assert_int_equal(fetch_one(harness, version, "z", 0, 0).error_code, KAFKA_UNSUPPORTED_COMPRESSION_TYPE);
+    assert_int_equal(fetch_one(harness, 10, "z", 0, 0).error_code, KAFKA_NONE);
 }
 
 static void committed_readers_get_an_empty_list_of_aborts(void **state)
@@ -734,6 +784,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(what_was_produced_comes_back),
+        CASE(old_versions_get_messages),
+        CASE(zstd_topics_want_a_version_that_knows_it),
         CASE(committed_readers_get_an_empty_list_of_aborts),
         CASE(mistakes_have_kafkas_codes),
         CASE(epochs_are_checked),

@@ -2,8 +2,12 @@
 #include "base/limits.h"
 #include "harness.h"
 
+#include <odradek/messages.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "unit/store/golden_kafka.h"
+#include "unit/store/golden_messages.h"
 
 #define NOW INT64_C(1700000000000)
 
@@ -180,6 +184,237 @@ static void compacted_topics_want_keys_and_say_which_record_has_none(void **stat
     harness_free(harness);
 }
 
+static void every_record_is_held_against_before_max(void **state)
+{
+    (void)state;
+    struct harness *harness = harness_new(1, NULL);
+    make_topic(harness, "t", 1, "message.timestamp.before.max.ms=1000;cleanup.policy=compact");
+    const struct odk_record_new records[] = {
+        { .timestamp = NOW, .key = { (const uint8_t *)"k", 1 } },
+        { .timestamp = NOW - 1001, .key = { (const uint8_t *)"k", 1 } },
+        { .timestamp = NOW },
+        { .timestamp = NOW - 2000 },
+    };
+    struct odk_batch_new new = { .producer_id = -1, .records = records, .record_count = 4 };
+    struct odk_bytes batch;
+    uint8_t *data;
+    assert_int_equal(odk_batch_build(&new, &data, &batch.len), ODK_OK);
+    batch.data = data;
+    struct produce_response_partition answer = produce(harness, 8, "t", 0, batch);
+    assert_int_equal(answer.error_code, KAFKA_INVALID_TIMESTAMP);
+    assert_int_equal(answer.record_errors_count, 3);
+    for (int32_t i = 0; i < 3; i++)
+        assert_int_equal(answer.record_errors[i].batch_index, i + 1);
+    assert_false(odk_str_eq(answer.record_errors[0].batch_index_error_message,
+                            answer.record_errors[1].batch_index_error_message)); /* a key is missing there */
+    harness_free(harness);
+}
+
+/* -- opened batches ------------------------------------------------------------------------------------------------ */
+
+static struct odk_bytes copy(const void *data, size_t len)
+{
+    uint8_t *copied = xcalloc(len, 1);
+    memcpy(copied, data, len);
+    return (struct odk_bytes){ copied, len };
+}
+#define COPY(array) copy(array, sizeof(array))
+
+struct stored {
+    struct odk_batch header;
+    struct odk_read read;
+    uint8_t bytes[4096];
+};
+
+/* The one batch that holds offset, read back from the log. */
+static void read_back(struct harness *harness, const char *topic, int64_t offset, struct stored *ret)
+{
+    struct odk_log *log = topic_partition(harness_topic(harness, 0, topic), 0)->log;
+    size_t len = 0;
+    ret->read = (struct odk_read){ .offset = offset, .bytes_max = 1, .at_least_one = true };
+    assert_int_equal(odk_log_read(log, &ret->read), ODK_OK);
+    assert_in_range(ret->read.bytes, ODK_BATCH_HEADER_BYTES, sizeof(ret->bytes));
+    for (uint32_t i = 0; i < ret->read.part_count; i++) {
+        memcpy(ret->bytes + len, ret->read.parts[i].iov_base, ret->read.parts[i].iov_len);
+        len += ret->read.parts[i].iov_len;
+    }
+    odk_log_read_release(log, &ret->read);
+    assert_int_equal(odk_batch_check_crc((struct odk_bytes){ ret->bytes, len }), ODK_OK);
+    assert_int_equal(odk_batch_decode(ret->bytes, len, &ret->header), ODK_OK);
+}
+
+/* Three records, keys key-0, none, key-2, the last one a tombstone; at these times. */
+static void assert_three(const struct stored *stored, int64_t base, int64_t first_time, int64_t last_time)
+{
+    struct odk_record_iter it;
+    struct odk_record record;
+    assert_int_equal(odk_record_iter_init(&it, (struct odk_bytes){ stored->bytes, stored->read.bytes }, MIB(1)), ODK_OK);
+    for (int i = 0; i < 3; i++) {
+        assert_true(odk_record_next(&it, &record));
+        assert_int_equal(record.offset, base + i);
+        assert_true((record.key.data == NULL) == (i == 1));
+        assert_true((record.value.data == NULL) == (i == 2));
+        if (i != 1)
+            assert_int_equal(record.timestamp, i == 0 ? first_time : last_time);
+    }
+    assert_false(odk_record_next(&it, &record));
+    assert_int_equal(odk_record_iter_end(&it), ODK_OK);
+}
+
+static void message_sets_are_stored_as_batches(void **state)
+{
+    (void)state;
+    struct harness *harness = harness_new(1, NULL);
+    make_topic(harness, "t", 1, NULL);
+    for (int i = 0; i < 8; i++) {
+        struct odk_bytes sets[] = { COPY(golden_plain_0), COPY(golden_gzip_0), COPY(golden_snappy_0), COPY(golden_lz4_0),
+                                    COPY(golden_plain_1), COPY(golden_gzip_1), COPY(golden_snappy_1), COPY(golden_lz4_1) };
+        struct stored stored;
+        struct produce_response_partition answer = produce(harness, (int16_t)(i % 3), "t", 0, sets[i]);
+        assert_int_equal(answer.error_code, KAFKA_NONE);
+        assert_int_equal(answer.base_offset, 3 * i);
+        read_back(harness, "t", 3 * i, &stored);
+        assert_int_equal(stored.header.attributes, i % 4);
+        assert_int_equal(stored.header.producer_id, -1);
+        assert_three(&stored, 3 * i, i < 4 ? -1 : NOW, i < 4 ? -1 : NOW + 10);
+        for (int other = 0; other < 8; other++)
+            if (other != i)
+                free((void *)(uintptr_t)sets[other].data);
+    }
+    harness_free(harness);
+}
+
+static void bad_message_sets_get_their_errors(void **state)
+{
+    (void)state;
+    struct harness *harness = harness_new(1, NULL);
+    make_topic(harness, "t", 1, NULL);
+    make_topic(harness, "compact", 1, "cleanup.policy=compact");
+    make_topic(harness, "small", 1, "max.message.bytes=150");
+    make_topic(harness, "late", 1, "message.timestamp.after.max.ms=9");
+    struct odk_message stamped = { .format = 1, .timestamp = NOW, .append_time = true };
+    uint8_t data[64];
+    odk_message_write(&stamped, data);
+    check_refused(harness, 2, "t", 0, copy(data, odk_message_bytes(&stamped)), KAFKA_INVALID_TIMESTAMP);
+    check_refused(harness, 2, "t", 0, cut(COPY(golden_plain_1), 1), KAFKA_CORRUPT_MESSAGE);
+    check_refused(harness, 2, "t", 0, with_byte(COPY(golden_gzip_1), 50, 1), KAFKA_CORRUPT_MESSAGE);
+    check_refused(harness, 3, "t", 0, COPY(golden_plain_1), KAFKA_INVALID_RECORD);
+    check_refused(harness, 2, "t", 0, copy("", 0), KAFKA_INVALID_RECORD);
+    check_refused(harness, 2, "compact", 0, COPY(golden_gzip_1), KAFKA_INVALID_RECORD);
+    check_refused(harness, 2, "small", 0, COPY(golden_plain_1), KAFKA_MESSAGE_TOO_LARGE);
+    check_refused(harness, 2, "late", 0, COPY(golden_plain_1), KAFKA_INVALID_TIMESTAMP);
+    assert_int_equal(produce(harness, 0, "late", 0, COPY(golden_plain_0)).error_code, KAFKA_NONE); /* no times */
+    assert_int_equal(produce(harness, 2, "small", 0, COPY(golden_gzip_1)).error_code, KAFKA_NONE);
+    assert_int_equal(produce(harness, 2, "t", 0, COPY(golden_zstd)).error_code, KAFKA_UNSUPPORTED_COMPRESSION_TYPE);
+    assert_int_equal(produce(harness, 2, "t", 0, COPY(golden_gzip)).error_code, KAFKA_NONE);
+    harness_free(harness);
+}
+
+static void a_topic_may_want_its_own_codec(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *settings;
+        enum odk_codec codec;
+    } rows[] = {
+        { "compression.type=uncompressed", ODK_CODEC_NONE },
+        { "compression.type=gzip;compression.gzip.level=9", ODK_CODEC_GZIP },
+        { "compression.type=snappy", ODK_CODEC_SNAPPY },
+        { "compression.type=lz4;compression.lz4.level=12", ODK_CODEC_LZ4 },
+        { "compression.type=zstd;compression.zstd.level=-5", ODK_CODEC_ZSTD },
+    };
+    struct harness *harness = harness_new(1, NULL);
+    for (size_t i = 0; i < countof(rows); i++) {
+        char name[] = { 't', (char)('0' + i), 0 };
+        make_topic(harness, name, 1, rows[i].settings);
+        for (int sent = 0; sent < 6; sent++) {
+            struct odk_bytes batches[] = { COPY(golden_plain), COPY(golden_gzip), COPY(golden_snappy),
+                                           COPY(golden_lz4),   COPY(golden_zstd), COPY(golden_lz4_0) };
+            struct stored stored;
+            bool same = sent == (int)rows[i].codec;
+            struct odk_bytes before = copy(batches[sent].data, batches[sent].len);
+            struct produce_response_partition answer = produce(harness, sent == 5 ? 1 : 9, name, 0, batches[sent]);
+            assert_int_equal(answer.error_code, KAFKA_NONE);
+            assert_int_equal(answer.base_offset, 3 * sent);
+            read_back(harness, name, 3 * sent, &stored);
+            assert_int_equal(stored.header.attributes, (int)rows[i].codec);
+            assert_three(&stored, 3 * sent, sent == 5 ? -1 : NOW, sent == 5 ? -1 : NOW - 10);
+            if (same) /* not opened: the same bytes */
+                assert_memory_equal(stored.bytes + 21, before.data + 21, before.len - 21);
+            free((void *)(uintptr_t)before.data);
+            for (int other = 0; other < 6; other++)
+                if (other != sent)
+                    free((void *)(uintptr_t)batches[other].data);
+        }
+    }
+    harness_free(harness);
+}
+
+static void append_time_and_codec_go_together(void **state)
+{
+    (void)state;
+    struct harness *harness = harness_new(1, NULL);
+    struct stored stored;
+    make_topic(harness, "t", 1, "compression.type=zstd;message.timestamp.type=LogAppendTime");
+    struct produce_response_partition answer = produce(harness, 2, "t", 0, COPY(golden_snappy_1));
+    assert_int_equal(answer.error_code, KAFKA_NONE);
+    read_back(harness, "t", 0, &stored);
+    assert_int_equal(stored.header.attributes, ODK_CODEC_ZSTD | ODK_BATCH_LOG_APPEND_TIME);
+    assert_int_equal(stored.header.max_timestamp, answer.log_append_time_ms);
+    assert_three(&stored, 0, answer.log_append_time_ms, answer.log_append_time_ms);
+    harness_free(harness);
+}
+
+/* A batch of format 2, or a message of format 1, that has one value of that many zeros, compressed. */
+static struct odk_bytes bomb(enum odk_codec codec, size_t bytes)
+{
+    struct odk_bytes plain = make_batch(&(struct batch_options){ .timestamp = NOW, .value_bytes = bytes });
+    struct odk_bytes records = { plain.data + ODK_BATCH_HEADER_BYTES, plain.len - ODK_BATCH_HEADER_BYTES };
+    struct odk_batch header;
+    size_t bound = odk_batch_pack_bound(codec, records.len), len;
+    uint8_t *data = xcalloc(bound, 1);
+    assert_int_equal(odk_batch_decode(plain.data, plain.len, &header), ODK_OK);
+    assert_int_equal(odk_batch_pack(&header, records, codec, 1, data, bound, &len), ODK_OK);
+    free((void *)(uintptr_t)plain.data);
+    return (struct odk_bytes){ data, len };
+}
+
+static void a_bomb_is_refused_where_it_must_be_opened(void **state)
+{
+    (void)state;
+    struct harness *harness = harness_new(1, NULL);
+    make_topic(harness, "plain", 1, NULL);
+    make_topic(harness, "compact", 1, "cleanup.policy=compact;max.message.bytes=8388608");
+    make_topic(harness, "other", 1, "compression.type=uncompressed;max.message.bytes=8388608");
+    make_topic(harness, "wide", 1, "cleanup.policy=compact;max.message.bytes=20971520");
+    for (enum odk_codec codec = ODK_CODEC_GZIP; codec <= ODK_CODEC_ZSTD; codec++) {
+        size_t over = PRODUCE_OPENED_BYTES_MIN + 1;
+        check_refused(harness, 9, "compact", 0, bomb(codec, over), KAFKA_MESSAGE_TOO_LARGE);
+        check_refused(harness, 9, "other", 0, bomb(codec, over), KAFKA_MESSAGE_TOO_LARGE);
+        check_refused(harness, 9, "other", 0, bomb(codec, MIB(9)), KAFKA_MESSAGE_TOO_LARGE); /* made anew, it is too large */
+        assert_int_equal(produce(harness, 9, "compact", 0, bomb(codec, MIB(9))).error_code, KAFKA_NONE);
+        assert_int_equal(produce(harness, 9, "wide", 0, bomb(codec, over)).error_code, KAFKA_NONE);
+        if (codec != ODK_CODEC_SNAPPY) /* which never gets that small */
+            assert_int_equal(produce(harness, 9, "plain", 0, bomb(codec, over)).error_code, KAFKA_NONE);
+    }
+    harness_free(harness);
+}
+
+static void records_that_cannot_be_read_are_refused_where_they_are_opened(void **state)
+{
+    (void)state;
+    struct harness *harness = harness_new(1, NULL);
+    make_topic(harness, "t", 1, NULL);
+    make_topic(harness, "gzip", 1, "compression.type=gzip");
+    for (int opened = 0; opened < 2; opened++) {
+        struct odk_bytes batch = with_byte(COPY(golden_plain), 61, 2); /* the first record's length */
+        batch_set_attributes(batch, 0);
+        assert_int_equal(produce(harness, 9, opened ? "gzip" : "t", 0, batch).error_code,
+                         opened ? KAFKA_INVALID_RECORD : KAFKA_NONE);
+    }
+    harness_free(harness);
+}
+
 /* -- idempotent producers ------------------------------------------------------------------------------------------ */
 
 static struct produce_response_partition produce_sequence(struct harness *harness, int16_t epoch, int32_t sequence)
@@ -335,6 +570,13 @@ int main(void)
         cmocka_unit_test(timestamps_are_held_against_the_clock),
         cmocka_unit_test(log_append_time_is_stamped_and_told),
         cmocka_unit_test(compacted_topics_want_keys_and_say_which_record_has_none),
+        cmocka_unit_test(every_record_is_held_against_before_max),
+        cmocka_unit_test(message_sets_are_stored_as_batches),
+        cmocka_unit_test(bad_message_sets_get_their_errors),
+        cmocka_unit_test(a_topic_may_want_its_own_codec),
+        cmocka_unit_test(append_time_and_codec_go_together),
+        cmocka_unit_test(a_bomb_is_refused_where_it_must_be_opened),
+        cmocka_unit_test(records_that_cannot_be_read_are_refused_where_they_are_opened),
         cmocka_unit_test(repeated_batches_get_their_first_offset),
         cmocka_unit_test(acks_decide_who_is_answered),
         cmocka_unit_test(one_request_reaches_partitions_on_all_shards),

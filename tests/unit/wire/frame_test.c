@@ -81,7 +81,7 @@ static void header_refuses(void **state)
     assert_int_equal(header_of(BYTES(0x7f, 0xff, 0, 0, 0, 0, 0, 5, 0, 0), &h, &left), HEADER_UNKNOWN_KEY);
     assert_int_equal(header_of(BYTES(0xff, 0xff, 0, 0, 0, 0, 0, 5, 0, 0), &h, &left), HEADER_UNKNOWN_KEY);
     assert_int_equal(header_of(BYTES(0, 12, 0xff, 0xff, 0, 0, 0, 5, 0, 0), &h, &left), HEADER_UNKNOWN_VERSION);
-    assert_int_equal(header_of(BYTES(0, 0, 0, 2, 0, 0, 0, 5, 0, 0), &h, &left), HEADER_UNKNOWN_VERSION); /* Produce 2 */
+    assert_int_equal(header_of(BYTES(0, 0, 0, 14, 0, 0, 0, 5, 0, 0), &h, &left), HEADER_UNKNOWN_VERSION); /* Produce 14 */
     /* ApiVersions of the future: the correlation id is needed for the answer, the rest may be anything. */
     assert_int_equal(header_of(BYTES(0, 18, 0, 99, 0, 0, 0, 5, 0xee), &h, &left), HEADER_UNKNOWN_VERSION);
     assert_int_equal(h.correlation_id, 5);
