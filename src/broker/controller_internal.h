@@ -2,8 +2,7 @@
  * controller_facts.c, controller_replay.c and controller_snapshot.c (start) share. */
 #pragma once
 #include <odradek/log.h>
-#include <uthash.h>
-
+#include "base/hash_table.h"
 #include "broker/broker_internal.h"
 #include "broker/controller.h"
 #include "broker/metadata_records.h"

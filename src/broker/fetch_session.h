@@ -16,10 +16,9 @@
  * (I3) partition_total is the sum of the partition counts of all sessions.
  */
 #pragma once
-#include <uthash.h>
-
 #include <odradek/bytes.h>
 
+#include "base/hash_table.h"
 #include "base/list.h"
 #include "wire/messages.h"
 

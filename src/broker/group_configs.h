@@ -3,8 +3,7 @@
  * controller are applied. A group need not exist to have settings.
  */
 #pragma once
-#include <uthash.h>
-
+#include "base/hash_table.h"
 #include "broker/config.h"
 #include "broker/metadata_records.h"
 #include "coordinator/groups.h"

@@ -6,11 +6,10 @@
  * pointers. A partition's log is set on its owner shard alone. A partition does not move while its topic exists.
  */
 #pragma once
-#include <uthash.h>
-
 #include <odradek/bytes.h>
 #include <odradek/log.h>
 
+#include "base/hash_table.h"
 #include "base/list.h"
 #include "broker/config.h"
 

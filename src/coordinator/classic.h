@@ -20,8 +20,7 @@
  * 814.
  */
 #pragma once
-#include <uthash.h>
-
+#include "base/hash_table.h"
 #include "coordinator/groups_internal.h"
 
 enum classic_state { CLASSIC_EMPTY, CLASSIC_PREPARING, CLASSIC_COMPLETING, CLASSIC_STABLE };

@@ -7,10 +7,9 @@
  *   offsets    what groups have committed; any group, and ids without one
  */
 #pragma once
-#include <uthash.h>
-
 #include "base/arena.h"
 #include "base/diag.h"
+#include "base/hash_table.h"
 #include "coordinator/group_records.h"
 #include "coordinator/groups.h"
 #include "coordinator/offsets.h"

@@ -29,8 +29,7 @@
  * 1251, 1263.
  */
 #pragma once
-#include <uthash.h>
-
+#include "base/hash_table.h"
 #include "coordinator/assign.h"
 #include "coordinator/groups_internal.h"
 #include "coordinator/topic_regex.h"

@@ -5,10 +5,9 @@
  */
 #pragma once
 #include <stdbool.h>
-#include <uthash.h>
-
 #include <odradek/bytes.h>
 
+#include "base/hash_table.h"
 #include "base/list.h"
 
 struct name_entry {

@@ -6,10 +6,9 @@
  * Values change through offsets_apply only.
  */
 #pragma once
-#include <uthash.h>
-
 #include <odradek/bytes.h>
 
+#include "base/hash_table.h"
 #include "coordinator/name_index.h"
 
 #define OFFSETS_PAGE 16

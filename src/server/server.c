@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#include "base/hash_table.h"
 #include "base/units.h"
 #include "server/listener.h"
 #include "server/reactor.h"
@@ -309,6 +310,9 @@ static void files_limit_raise(void)
 
 static enum odk_err members_start(struct server *server)
 {
+    uint64_t seed;
+    server_random(server, &seed, sizeof(seed));
+    hash_table_seed(seed); /* no reactor runs yet, so there is no table */
     uint32_t count = server->options->reactor_count;
     for (uint32_t shard = 0; shard < count; shard++) {
         struct member *member = &server->members[shard];

@@ -7,7 +7,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -15,6 +17,7 @@
 #include "base/crc32c.h"
 #include "base/cursor.h"
 #include "base/diag.h"
+#include "base/hash_table.h"
 #include "base/list.h"
 #include "base/prng.h"
 #include "base/timer.h"
@@ -43,6 +46,53 @@ static void the_wide_hash_equals_the_plain_one(void **state)
         if (xxh3_wide_usable())
             assert_true(xxh3_wide(data, len, len) == plain);
     }
+}
+
+struct chosen {
+    char key[16];
+    UT_hash_handle hh;
+};
+
+#define CHOSEN_COUNT 1000
+
+/* Keys that end in the same bucket of 4096 and fewer with uthash's own hash, which everybody knows. */
+static struct chosen *chosen_keys(void)
+{
+    struct chosen *chosen = calloc(CHOSEN_COUNT, sizeof(*chosen));
+    uint32_t number = 0;
+    for (size_t i = 0; i < CHOSEN_COUNT; number++) {
+        unsigned known;
+        int len = snprintf(chosen[i].key, sizeof(chosen[i].key), "group-%u", number);
+        HASH_JEN(chosen[i].key, len, known);
+        i += (known & 0xfff) == 0;
+    }
+    return chosen;
+}
+
+static unsigned longest_chain(struct chosen *chosen)
+{
+    struct chosen *table = NULL;
+    unsigned longest = 0;
+    for (size_t i = 0; i < CHOSEN_COUNT; i++)
+        HASH_ADD_KEYPTR(hh, table, chosen[i].key, strlen(chosen[i].key), &chosen[i]);
+    for (unsigned i = 0; i < table->hh.tbl->num_buckets; i++)
+        longest = table->hh.tbl->buckets[i].count > longest ? table->hh.tbl->buckets[i].count : longest;
+    HASH_CLEAR(hh, table);
+    return longest;
+}
+
+static void chosen_keys_do_not_share_a_bucket(void **state)
+{
+    (void)state;
+    struct chosen *chosen = chosen_keys();
+    assert_in_range(longest_chain(chosen), 1, 16);
+    unsigned before = hash_table_hash("group", 5);
+    hash_table_seed(UINT64_C(0x0123456789abcdef));
+    assert_int_not_equal(hash_table_hash("group", 5), before);
+    assert_in_range(longest_chain(chosen), 1, 16);
+    hash_table_seed(0);
+    assert_int_equal(hash_table_hash("group", 5), before);
+    free(chosen);
 }
 
 static void integers_and_varints_come_back(void **state)
@@ -222,6 +272,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(crc_of_the_check_string),
         cmocka_unit_test(the_wide_hash_equals_the_plain_one),
+        cmocka_unit_test(chosen_keys_do_not_share_a_bucket),
         cmocka_unit_test(integers_and_varints_come_back),
         cmocka_unit_test(an_overlong_varint_is_bad),
         cmocka_unit_test(a_reader_stays_bad),
