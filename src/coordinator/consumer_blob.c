@@ -31,6 +31,16 @@ static void add_topic(const struct groups *groups, struct odk_str name, const in
             set->at[set->count++] = (struct tp){ .topic = topic.id, .partition = partitions[i] };
 }
 
+bool subscription_read_any(const struct consumer_group_member_metadata_value_supported_protocol *protocols,
+                           int32_t count, struct arena *arena, struct consumer_protocol_subscription *ret,
+                           int16_t *ret_version)
+{
+    bool good = false;
+    for (int32_t i = 0; i < count && !good; i++)
+        good = subscription_read(protocols[i].metadata, arena, ret, ret_version);
+    return good;
+}
+
 struct tp_set subscription_owned(const struct groups *groups, const struct consumer_protocol_subscription *subscription,
                                  struct arena *arena)
 {

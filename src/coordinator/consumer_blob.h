@@ -12,6 +12,10 @@ struct groups;
 /* False: it is none. Views into bytes, arrays in the arena. */
 bool subscription_read(struct odk_bytes bytes, struct arena *arena, struct consumer_protocol_subscription *ret,
                        int16_t *ret_version);
+/* That of the first protocol that can be read. Clients say the same in all of them. False: there is none. */
+bool subscription_read_any(const struct consumer_group_member_metadata_value_supported_protocol *protocols,
+                           int32_t count, struct arena *arena, struct consumer_protocol_subscription *ret,
+                           int16_t *ret_version);
 /* What the member says that it owns, as far as there are such topics; in the arena, which has no limit. */
 struct tp_set subscription_owned(const struct groups *groups, const struct consumer_protocol_subscription *subscription,
                                  struct arena *arena);

@@ -79,7 +79,7 @@ static enum kafka_error read_protocols(struct join *join)
     join->classic.supported_protocols = list;
     join->classic.supported_protocols_count = used;
     int16_t version;
-    return subscription_read(list[0].metadata, scratch_of(join), &join->subscription, &version)
+    return subscription_read_any(list, used, scratch_of(join), &join->subscription, &version)
                ? KAFKA_NONE
                : KAFKA_INCONSISTENT_GROUP_PROTOCOL;
 }
@@ -266,8 +266,10 @@ void modern_sync(struct group *group, struct group_call *call)
     if (error == KAFKA_REBALANCE_IN_PROGRESS)
         progress_arm(member);
     if (error == KAFKA_NONE) {
-        bool good =
-            subscription_read(first_protocol(member)->metadata, &group->groups->scratch, &subscription, &version);
+        const struct consumer_group_member_metadata_value_classic_member_metadata *classic =
+            member->told->classic_member_metadata;
+        bool good = subscription_read_any(classic->supported_protocols, classic->supported_protocols_count,
+                                          &group->groups->scratch, &subscription, &version);
         ASSERT(good); /* it was read when the member joined */
         out->assignment = assignment_write(group->groups, &member->assigned, version, call->arena);
         out->protocol_type = ODK_STR("consumer");

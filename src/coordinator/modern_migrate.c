@@ -53,16 +53,27 @@ static void copy_protocols(const struct classic_member *from, struct arena *scra
     }
 }
 
+/* What it says of itself for the protocol that the group has chosen; in a round, for the first that can be read. */
+static bool read_subscription(const struct classic_member *from, const struct mover *to, struct arena *scratch,
+                              struct consumer_protocol_subscription *ret)
+{
+    struct odk_bytes chosen = classic_member_metadata(from);
+    int16_t version;
+    if (chosen.data)
+        return subscription_read(bytes_copy(chosen, scratch), scratch, ret, &version);
+    return subscription_read_any(to->classic.supported_protocols, to->classic.supported_protocols_count, scratch, ret,
+                                 &version);
+}
+
 /* False: what it said when it joined, or was given by the leader, cannot be read. */
 static bool copy_member(const struct groups *groups, const struct classic_member *from, struct arena *scratch,
                         struct mover *to)
 {
     struct consumer_protocol_subscription subscription;
     struct odk_bytes assignment = { from->assignment, from->assignment_len };
-    int16_t version;
     to->id = text_copy(from->id, scratch);
     copy_protocols(from, scratch, to);
-    if (!subscription_read(to->classic.supported_protocols[0].metadata, scratch, &subscription, &version) ||
+    if (!read_subscription(from, to, scratch, &subscription) ||
         !assignment_read(groups, bytes_copy(assignment, scratch), scratch, &to->assigned))
         return false;
     consumer_group_member_metadata_value_init(&to->told);
@@ -189,7 +200,8 @@ static bool copy_returner(const struct modern_member *from, struct arena *scratc
     };
     struct consumer_protocol_subscription subscription;
     int16_t version;
-    if (!subscription_read(protocols[0].metadata, scratch, &subscription, &version))
+    if (!subscription_read_any(classic->supported_protocols, classic->supported_protocols_count, scratch, &subscription,
+                               &version))
         return false;
     to->assignment = assignment_write(modern_groups(from->modern), &from->assigned, version, scratch);
     return to->assignment.data != NULL;

@@ -124,8 +124,8 @@ static bool classic_good(const struct consumer_group_member_metadata_value *told
     struct consumer_protocol_subscription subscription;
     int16_t version;
     const struct consumer_group_member_metadata_value_classic_member_metadata *classic = told->classic_member_metadata;
-    return !classic || (classic->supported_protocols_count > 0 &&
-                        subscription_read(classic->supported_protocols[0].metadata, scratch, &subscription, &version));
+    return !classic || subscription_read_any(classic->supported_protocols, classic->supported_protocols_count, scratch,
+                                             &subscription, &version);
 }
 
 static bool read_told(struct modern *modern, struct odk_str own, struct rd *value)

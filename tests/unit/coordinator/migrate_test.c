@@ -311,6 +311,52 @@ static void metadata_that_cannot_be_read_stays(void **state)
     assert_string_equal(state_of(rig), "0 CompletingRebalance");
 }
 
+static struct rig_call *join_with(struct rig *rig, const char *instance, struct join_group_request_protocol *protocols,
+                                  int32_t count)
+{
+    struct join_group_request in = { .group_id = ODK_STR("g"),
+                                     .session_timeout_ms = 30000,
+                                     .rebalance_timeout_ms = 60000,
+                                     .group_instance_id = odk_str_from(instance),
+                                     .protocol_type = ODK_STR("consumer"),
+                                     .protocols = protocols,
+                                     .protocols_count = count };
+    return rig_call(rig, GROUP_CALL_JOIN, 5, &in);
+}
+
+/* The first protocol of a member is not always the one that the group has chosen. */
+static void what_counts_is_said_for_the_chosen_protocol(void **state)
+{
+    struct rig *rig = *state;
+    struct arena arena = { 0 };
+    struct odk_bytes t = subscription(&arena, "");
+    rig->config.initial_rebalance_delay_ms = 1000; /* all three come to one round */
+    struct join_group_request_protocol two[] = { { ODK_STR("own"), kit_subscription("u") }, { ODK_STR("common"), t } };
+    struct join_group_request_protocol bad[] = { { ODK_STR("own"), { (const uint8_t *)"x", 1 } },
+                                                 { ODK_STR("common"), t } };
+    struct rig_call *a = join_with(rig, "a", two, 2), *b = join_with(rig, "b", bad, 2);
+    struct rig_call *c = join_with(rig, "c", &two[1], 1);
+    rig_advance(rig, 3000);
+    struct joined joined[] = { join_end(a), join_end(b), join_end(c) };
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(joined[i].error, KAFKA_NONE);
+    struct share all = { joined[0].member, "0,1,2,3" };
+    assert_int_equal(sync_as(rig, joined[0].member, "a", joined[0].generation, &all, 1, NULL, 0), KAFKA_NONE);
+    assert_int_equal(JOIN(rig, "m", "t").error, KAFKA_NONE);
+    const char *text = describe_text(rig, "g");
+    assert_null(strstr(text, "names=u"));
+    for (int i = 0; i < 3; i++) {
+        const char *member = strstr(text, joined[i].member);
+        assert_non_null(member);
+        assert_non_null(strstr(member, "type=0 names=t"));
+    }
+    rig_restart(rig); /* whose first protocol cannot be read is a member still */
+    assert_non_null(strstr(describe_text(rig, "g"), joined[1].member));
+    struct joined again = join_end(join_with(rig, "b", bad, 2));
+    assert_int_equal(again.error, KAFKA_NONE);
+    arena_deinit(&arena);
+}
+
 static void an_empty_classic_group_begins_anew(void **state)
 {
     struct rig *rig = *state;
@@ -568,6 +614,7 @@ int main(void)
         T(joins_that_wait_are_ended_when_the_group_goes_over),
         T(what_cannot_go_over_stays),
         T(metadata_that_cannot_be_read_stays),
+        T(what_counts_is_said_for_the_chosen_protocol),
         T(an_empty_classic_group_begins_anew),
         T(a_static_member_goes_over_by_itself),
         T(who_was_given_the_same_partition_twice_shares),
