@@ -33,9 +33,10 @@ from harness.target import External, Kafka, Odradek  # noqa: E402  (found throug
 from confluent_go import ConfluentGo  # noqa: E402
 from franz_go import FranzGo  # noqa: E402
 from kafka_go import KafkaGo  # noqa: E402
+from kafka_python import KafkaPython  # noqa: E402
 from librdkafka import Librdkafka  # noqa: E402
 
-SUITES = [Librdkafka, ConfluentGo, FranzGo, KafkaGo]
+SUITES = [Librdkafka, ConfluentGo, FranzGo, KafkaGo, KafkaPython]
 RESULTS = os.path.join(HERE, "results")
 
 
@@ -126,13 +127,22 @@ def write_results(suite, tally):
     def items(status):
         return [{"test": one.test, "reason": one.detail.strip().splitlines()[-1] if one.detail.strip() else "no reason"}
                 for one in tally.of(status)]
-    result = {"suite": suite.title, "version": suite.version(), "command": f"tests/suites/run.py {suite.name}",
+    checkout_word = f" --checkout {suite.checkout_name}=PATH" if suite.checkout_name else ""
+    result = {"suite": suite.title, "version": suite.version(),
+              "command": f"tests/suites/run.py {suite.name}{checkout_word}",
               "date": datetime.date.today().isoformat(), "passed": len(tally.of(PASSED)),
               "failed": len(tally.of(FAILED)), "failures": items(FAILED), "left_out": items(LEFT_OUT)}
     os.makedirs(RESULTS, exist_ok=True)
     with open(os.path.join(RESULTS, suite.name + ".json"), "w") as file:
         json.dump(result, file, indent=2)
         file.write("\n")
+
+
+def checkout(word):
+    name, _, path = word.partition("=")
+    if not os.path.isdir(path) or name not in {suite.checkout_name for suite in SUITES}:
+        raise argparse.ArgumentTypeError(f"{word!r} is not the name of a checkout, '=' and a folder")
+    return name, os.path.abspath(path)
 
 
 def parse_options(argv):
@@ -147,6 +157,8 @@ def parse_options(argv):
     parser.add_argument("--workers", type=int, help="units at a time")
     parser.add_argument("--keep", metavar="DIR", help="keep logs and the server's files there")
     parser.add_argument("--source", help="librdkafka: a built source tree instead of Debian's")
+    parser.add_argument("--checkout", action="append", default=[], type=checkout, metavar="NAME=PATH",
+                        help="sources of a suite that is in no package, say kafka_python=/src/kafka-python; built there")
     parser.add_argument("--kafka-version", help="librdkafka: what it is told the broker is")
     parser.add_argument("--protocol", choices=["classic", "consumer"], default="classic",
                         help="librdkafka from 2.4: protocol of its groups")
@@ -160,6 +172,9 @@ def main(argv):
         if options.suite and kind.name not in options.suite:
             continue
         suite = kind(options)
+        if suite.checkout_name and not suite.checkout():
+            print(f"skip {suite.name}: no --checkout {suite.checkout_name}=PATH", flush=True)
+            continue
         if options.keep:
             work_dir = os.path.join(options.keep, suite.name)
             shutil.rmtree(work_dir, ignore_errors=True)     # topics of an earlier run would be in the way

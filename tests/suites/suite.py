@@ -40,11 +40,16 @@ class Suite:
     left_out = {}           # test -> why it is not run; a test may be part of a unit
     workers = 1             # units at a time
     unit_timeout_s = 300
+    checkout_name = None    # what --checkout calls its sources, where they come from no package
 
     def __init__(self, options):
         self.options = options
         self.work = os.path.join(WORK, self.name)
         os.makedirs(self.work, exist_ok=True)
+
+    def checkout(self):
+        """Where the caller says its sources are, or None."""
+        return dict(self.options.checkout).get(self.checkout_name)
 
     def prepare(self):
         """Fetches and builds what is missing. Raises SuiteError."""
