@@ -147,7 +147,7 @@ static int expect(bool good, struct odk_str key, const char *what)
 static void describe(struct harness *harness, enum kind kind, const char *name,
                      struct describe_configs_response *response)
 {
-    struct describe_configs_request_resource resource = { .resource_type = kind, .resource_name = odk_str_from(name) };
+    struct describe_configs_request_resource resource = { .resource_type = (int8_t)kind, .resource_name = odk_str_from(name) };
     struct describe_configs_request request;
     describe_configs_request_init(&request);
     request.resources = &resource;
@@ -234,7 +234,7 @@ static int16_t alter_error(struct harness *harness, enum kind kind, const char *
     struct incremental_alter_configs_request_config config = { .name = odk_str_from(key),
                                                                .value = odk_str_from(value) };
     struct incremental_alter_configs_request_resource resource = {
-        .resource_type = kind, .resource_name = odk_str_from(name), .configs = &config, .configs_count = 1
+        .resource_type = (int8_t)kind, .resource_name = odk_str_from(name), .configs = &config, .configs_count = 1
     };
     struct incremental_alter_configs_request request = { .resources = &resource,
                                                          .resources_count = 1,
