@@ -201,3 +201,57 @@ def burrow_sees_the_lag_of_groups(t):
             equal(sorted(asked(http_port, "here", "topic", t.topic)["offsets"]), [55, 55], "ends")
             check(t.unique in asked(http_port, "here", "consumer")["consumers"], "the group is not listed")
     reader.close()
+
+
+# -- ClickHouse -------------------------------------------------------------------------------------------------------
+
+
+def query(port, text):
+    """What ClickHouse answers, as text; None while it does not listen."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", data=text.encode(), timeout=20) as answer:
+            return answer.read().decode().strip()
+    except urllib.error.HTTPError as error:
+        raise AssertionError(f"{text}: {error.read().decode()}") from None
+    except (urllib.error.URLError, ConnectionError):
+        return None
+
+
+@case(timeout_s=120, needs=["clickhouse", "control"], once=True, long=True)
+def clickhouse_counts_a_topic(t):
+    """Its Kafka engine is a group of its own that commits what a view has taken into a table."""
+    server = t.private_target(["group.initial.rebalance.delay.ms=0"])
+    server.start()
+    create_topic(server.bootstrap, t.topic, 3)
+
+    def send(first, last):
+        produce_all(producer(server.bootstrap, compression_type="lz4"), t.topic,
+                    [{"value": json.dumps({"id": i, "word": f"w{i % 7}"}).encode(), "partition": i % 3}
+                     for i in range(first, last)])
+
+    def holds(count):
+        return lambda: query(port, "SELECT count(), sum(id), uniqExact(id), uniqExact(word) FROM kept") == \
+            f"{count}\t{count * (count - 1) // 2}\t{count}\t7"
+
+    send(0, 3000)
+    port = stable_port()
+    with apps.clickhouse(t.work_dir, port) as daemon:
+        daemon.wait_until(lambda: query(port, "SELECT 1") == "1", "ClickHouse")
+        for statement in (
+                f"CREATE TABLE topic (id UInt64, word String) ENGINE = Kafka SETTINGS kafka_broker_list = "
+                f"'{server.bootstrap}', kafka_topic_list = '{t.topic}', kafka_group_name = '{t.unique}', "
+                "kafka_format = 'JSONEachRow', kafka_row_delimiter = '\\n'",
+                "CREATE TABLE kept (id UInt64, word String) ENGINE = MergeTree ORDER BY id",
+                "CREATE MATERIALIZED VIEW view TO kept AS SELECT id, word FROM topic"):
+            query(port, statement)
+        daemon.wait_until(holds(3000), "rows of what was there", 40)
+        send(3000, 4500)
+        daemon.wait_until(holds(4500), "rows of what came later", 40)
+        daemon.stop()
+    reader = member(server.bootstrap, t.unique)
+    equal(committed_of(reader, t.topic, range(3)), [1500] * 3, "committed")
+    reader.close()
+    send(4500, 4800)
+    with apps.clickhouse(t.work_dir, port) as daemon:
+        daemon.wait_until(lambda: query(port, "SELECT 1") == "1", "ClickHouse, again")
+        daemon.wait_until(holds(4800), "rows of what came while it was down", 40)

@@ -123,3 +123,31 @@ def zookeeper(folder, port):
     return Daemon(os.path.join(folder, "zookeeper.out"), "java", "-Xmx64m", "-XX:+UseSerialGC",
                   "-XX:TieredStopAtLevel=1", "-Dzookeeper.jmx.log4j.disable=true", "-cp", ":".join(jars),
                   "org.apache.zookeeper.server.ZooKeeperServerMain", config_path)
+
+
+CLICKHOUSE_USERS = """<yandex>
+<profiles><default><stream_flush_interval_ms>500</stream_flush_interval_ms></default></profiles>
+<users><default><password></password><networks><ip>127.0.0.1</ip></networks><profile>default</profile>
+<quota>default</quota></default></users>
+<quotas><default></default></quotas>
+</yandex>
+"""
+
+
+def clickhouse(folder, http_port):
+    """A server with its data in folder."""
+    paths = "".join(f"<{name}>{folder}/clickhouse/{at}/</{name}>" for name, at in
+                    [("path", "data"), ("tmp_path", "tmp"), ("user_files_path", "files"), ("format_schema_path", "schema")])
+    os.makedirs(os.path.join(folder, "clickhouse"), exist_ok=True)
+    config_path = os.path.join(folder, "clickhouse", "config.xml")
+    with open(config_path, "w") as file:
+        file.write(f"""<yandex><logger><level>warning</level><console>1</console></logger>
+<http_port>{http_port}</http_port><listen_host>127.0.0.1</listen_host>{paths}
+<users_config>{folder}/clickhouse/users.xml</users_config>
+<default_profile>default</default_profile><default_database>default</default_database>
+<kafka><auto_offset_reset>earliest</auto_offset_reset></kafka>
+<mark_cache_size>5368709</mark_cache_size></yandex>""")
+    with open(os.path.join(folder, "clickhouse", "users.xml"), "w") as file:
+        file.write(CLICKHOUSE_USERS)
+    return Daemon(os.path.join(folder, "clickhouse.out"), path("usr", "sbin", "clickhouse-server"),
+                  f"--config-file={config_path}", timeout_s=60)
