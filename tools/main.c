@@ -14,6 +14,7 @@ int main(int argc, char **argv)
         { "produce", "send lines as records", cmd_produce },
         { "consume", "print records", cmd_consume },
         { "group", "list, describe, reset and delete consumer groups", cmd_group },
+        { "inspect", "look into a data directory, without a server", cmd_inspect },
         { "health", "ask whether the broker answers", cmd_health },
         { "version", "print the version", cmd_version },
     };

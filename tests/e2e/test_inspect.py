@@ -1,0 +1,167 @@
+"""`odradek inspect`: beside a running server, after a stop and a kill, against Kafka's dump tool, with planted damage."""
+
+import json
+import os
+import re
+import time
+
+from harness import segment
+from harness.case import case, check, equal
+from harness.clients import create_topic, produce_all, producer
+
+OK, FAILURE, USAGE, NOT_FOUND, REFUSED, CORRUPT = 0, 1, 2, 3, 4, 6
+QUIET_S = 2     # by then a partition nobody writes to has its records in the segment file
+BASE_MS = 1_700_000_000_000
+DUMP_BATCH = re.compile(r"^baseOffset: (\d+) lastOffset: (\d+) count: (\d+) baseSequence: (-?\d+) .*?producerId: (-?\d+) "
+                        r".*?position: (\d+) CreateTime: (-?\d+) size: (\d+) magic: 2 compresscodec: (\w+) crc: (\d+)")
+DUMP_RECORD = re.compile(r"^\| offset: (\d+) CreateTime: (\d+) .*?payload: (.*)$")
+
+
+def inspect(t, *args, data_dir=None, expect=OK):
+    """Runs the program; returns its output as text, and what it said on stderr."""
+    out, err, code = t.run([t.options.binary, "inspect", *args, "--data-dir", data_dir or t.target.data_dir],
+                           check_exit=False)
+    check(code == expect, f"inspect {' '.join(args)}: exit {code}, not {expect}\n{out.decode()}\n{err.decode()}")
+    return out.decode(), err.decode()
+
+
+def as_json(t, *args, data_dir=None, expect=OK):
+    return [json.loads(line) for line in inspect(t, *args, "--json", data_dir=data_dir, expect=expect)[0].splitlines()]
+
+
+def filled_topic(t, bootstrap, topic, partitions=1, records=200, **config):
+    """Records one in ten milliseconds from BASE_MS on; old ones, which must not expire."""
+    create_topic(bootstrap, topic, partitions, {"retention.ms": "-1", **config})
+    for partition in range(partitions):
+        produce_all(producer(bootstrap, batch_num_messages=10, linger_ms=20), topic,
+                    [{"value": b"%d-%d %s" % (partition, i, b"x" * (i % 50)), "key": b"k%d" % (i % 7),
+                      "partition": partition, "timestamp": BASE_MS + 10 * i} for i in range(records)])
+
+
+@case(needs=["files"])
+def lists_what_a_running_server_has_written(t):
+    filled_topic(t, t.bootstrap, t.topic, partitions=3)
+    time.sleep(QUIET_S)
+    listed = {row["topic"]: row for row in as_json(t, "topics")}[t.topic]
+    equal((listed["partitions"], listed["records"], listed["oldest_ms"], listed["newest_ms"]),
+          (3, 600, BASE_MS, BASE_MS + 1990), "topic")
+    equal([(row["partition"], row["start"], row["end"]) for row in as_json(t, "partitions", t.topic)],
+          [(0, 0, 200), (1, 0, 200), (2, 0, 200)], "partitions")
+    sizes = [sum(os.path.getsize(path) for path in segment.paths(t.target.data_dir, t.topic, p)) for p in range(3)]
+    equal([row["bytes"] for row in as_json(t, "segments", t.topic)], sizes, "bytes of the segments")
+    _, err = inspect(t, "topics")
+    check("a server is running" in err, err)
+
+
+@case(needs=["files"])
+def finds_offsets_and_times(t):
+    filled_topic(t, t.bootstrap, t.topic)
+    time.sleep(QUIET_S)
+    equal([(row["offset"], row["time_ms"]) for row in as_json(t, "at", t.topic, f"@{BASE_MS + 1005}")],
+          [(101, BASE_MS + 1010)], "at")
+    equal(as_json(t, "at", t.topic, "2100-01-01")[0]["offset"], None, "at a time to come")
+    row = as_json(t, "when", f"{t.topic}:0:123")[0]
+    equal((row["offset"], row["time_ms"], row["time"]), (123, BASE_MS + 1230, "2023-11-14T22:13:21.230Z"), "when")
+    inspect(t, "when", f"{t.topic}:0:200", expect=NOT_FOUND)
+    out, _ = inspect(t, "cat", f"{t.topic}:0", "-o", "-3", "-f", "%t %p %o %T %k %s\\n")
+    equal(out.splitlines()[0], f"{t.topic} 0 197 {BASE_MS + 1970} k1 0-197 {'x' * 47}", "cat of the last three")
+    ranged = as_json(t, "cat", t.topic, "-o", f"@{BASE_MS + 500}:{BASE_MS + 700}")
+    equal([row["offset"] for row in ranged], list(range(50, 70)), "cat of a range of times")
+    equal(len(as_json(t, "cat", t.topic, "-n", "7")), 7, "cat -n")
+
+
+@case(needs=["files"])
+def names_what_is_not_there(t):
+    filled_topic(t, t.bootstrap, t.topic, records=10)
+    time.sleep(QUIET_S)
+    for args in [("partitions", "no-such"), ("cat", f"{t.topic}:7"), ("batches", f"{t.topic}:7"),
+                 ("hex", f"{t.topic}:0:99")]:
+        inspect(t, *args, expect=NOT_FOUND)
+    for args in [("cat", f"{t.topic}:x"), ("when", t.topic), ("cat", t.topic, "-o", "nonsense"), ("at", t.topic, "soon"),
+                 ("cat", t.topic, "-f", "%q")]:
+        inspect(t, *args, expect=USAGE)
+    _, err = inspect(t, "topics", data_dir="/nowhere", expect=NOT_FOUND)
+    check("/nowhere" in err, err)
+
+
+@case(timeout_s=60, needs=["files", "jvm"])
+def agrees_with_kafkas_dump(t):
+    """Every number that Kafka's tool prints of batches and records, for every codec."""
+    create_topic(t.bootstrap, t.topic, 1, {"segment.bytes": "1048576"})
+    for codec in segment.CODECS:
+        produce_all(producer(t.bootstrap, compression_type=codec, enable_idempotence=True), t.topic,
+                    [{"value": f"{codec} {i} " * (i % 20 + 1)} for i in range(300)])
+    produce_all(producer(t.bootstrap), t.topic, [{"value": os.urandom(2000).hex()} for _ in range(600)])
+    time.sleep(QUIET_S)
+    files = segment.paths(t.target.data_dir, t.topic)
+    check(len(files) > 1, "more than one segment")
+    dump = t.jvm.call("DumpLogSegments", "--deep-iteration", "--print-data-log", "--files", ",".join(files)).out
+    theirs = [match.groups() for match in map(DUMP_BATCH.match, dump.splitlines()) if match]
+    check(len(theirs) > 5, dump[:2000])
+    ours = [tuple(str(value) for value in (b["base_offset"], b["last_offset"], b["count"],
+                                           -1 if b["base_sequence"] is None else b["base_sequence"],
+                                           -1 if b["producer_id"] is None else b["producer_id"], b["position"],
+                                           b["max_ms"], b["bytes"], b["codec"], int(b["crc"], 16)))
+            for b in as_json(t, "batches", f"{t.topic}:0")]
+    equal(ours, theirs, "batches")
+    records = [match.groups() for match in map(DUMP_RECORD.match, dump.splitlines()) if match]
+    equal([(str(r["offset"]), str(r["timestamp"]), r["value"]) for r in as_json(t, "cat", t.topic)], records, "records")
+    row = as_json(t, "producers", t.topic)
+    equal(len(row), len(segment.CODECS), "producers")
+
+
+@case(needs=["files"])
+def hex_explains_every_byte(t):
+    filled_topic(t, t.bootstrap, t.topic, records=10)
+    produce_all(producer(t.bootstrap, compression_type="zstd"), t.topic, [{"value": b"packed " * 30}])
+    time.sleep(QUIET_S)
+    out, _ = inspect(t, "hex", f"{t.topic}:0:0", "--bytes", "1000")
+    shown = bytes.fromhex("".join(re.findall(r"^ *\d+  ((?:[0-9a-f]{2} )+)", out, re.M)))
+    with open(segment.paths(t.target.data_dir, t.topic)[0], "rb") as file:
+        equal(shown, file.read(len(shown)), "bytes shown and in the file")
+    size = int(re.search(r"(\d+) bytes, offsets 0 to", out).group(1))
+    equal(len(shown), size, "bytes of the batch")
+    out, _ = inspect(t, "hex", f"{t.topic}:0:10")
+    check("compressed with zstd" in out and "decompressed: " in out, out)
+
+
+@case(timeout_s=60, needs=["files", "control"])
+def reads_after_stop_and_kill(t):
+    target = t.private_target()
+    target.start()
+    filled_topic(t, target.bootstrap, t.topic)
+    time.sleep(QUIET_S)
+    target.kill()
+    data_dir = target.data_dir
+    equal(as_json(t, "partitions", t.topic, data_dir=data_dir)[0]["end"], 200, "end after kill")
+    _, err = inspect(t, "topics", data_dir=data_dir)
+    check("not stopped cleanly" in err, err)
+    target.start()
+    equal(target.stop(), 0, "exit code")
+    out, err = inspect(t, "cat", t.topic, "-f", "%o\\n", data_dir=data_dir)
+    equal(out.split(), [str(i) for i in range(200)], "records after a stop")
+    equal(err, "", "nothing to say after a clean stop")
+    row = as_json(t, "segments", t.topic, data_dir=data_dir)[0]
+    equal(row["state"], "active", "state")
+
+
+@case(timeout_s=60, needs=["files", "control"])
+def damage_ends_a_partition_and_no_other(t):
+    target = t.private_target()
+    target.start()
+    filled_topic(t, target.bootstrap, t.topic, partitions=2)
+    equal(target.stop(), 0, "exit code")
+    batches = as_json(t, "batches", f"{t.topic}:0", data_dir=target.data_dir)
+    damaged = batches[3]
+    with open(segment.paths(target.data_dir, t.topic, 0)[0], "r+b") as file:
+        file.seek(damaged["position"] + damaged["bytes"] - 2)
+        byte = file.read(1)
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([byte[0] ^ 4]))
+    out, err = inspect(t, "cat", t.topic, "-f", "%p %o\\n", data_dir=target.data_dir, expect=CORRUPT)
+    equal(out.splitlines(), [f"0 {i}" for i in range(damaged["base_offset"])] + [f"1 {i}" for i in range(200)], "records")
+    check(f"position {damaged['position']}" in err and "checksum" in err, err)
+    rows = as_json(t, "batches", f"{t.topic}:0", data_dir=target.data_dir, expect=CORRUPT)
+    equal([row["base_offset"] for row in rows if not row["valid"]], [damaged["base_offset"]], "batches that are not valid")
+    out, _ = inspect(t, "hex", f"{t.topic}:0:{damaged['base_offset']}", data_dir=target.data_dir, expect=CORRUPT)
+    check("DAMAGED" in out, out)
