@@ -40,6 +40,11 @@ void broker_free(struct broker *broker)
     free(broker);
 }
 
+const struct broker_config *broker_settings(const struct broker *broker)
+{
+    return &broker->config;
+}
+
 void broker_tick(struct broker *broker, uint64_t now_ns, int64_t wall_ms)
 {
     broker->now_ns = now_ns;

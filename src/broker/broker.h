@@ -40,6 +40,8 @@ struct broker_env {
 };
 
 struct broker *broker_new(const struct broker_env *env, struct odk_store *store);
+/* The settings that count now; good for as long as the broker, on its thread. They change when a change is applied. */
+const struct broker_config *broker_settings(const struct broker *broker);
 /* Frees memory only. No request may be in flight, and the store must be closed or abandoned. */
 void broker_free(struct broker *broker);
 

@@ -278,6 +278,10 @@ ODK_MUST_USE enum odk_err config_listeners_parse(const char *text, struct config
 ODK_MUST_USE enum odk_err broker_config_listeners(const struct broker_config *config,
                                                   struct config_listener ret[LISTENERS_MAX], uint32_t *ret_count,
                                                   struct config_why *ret_why);
+/* The next item of max.connections.per.ip.overrides, "ADDRESS:COUNT,..."; ODK_ERR_NOT_FOUND at the end,
+ * ODK_ERR_INVALID when it is none. */
+ODK_MUST_USE enum odk_err config_override_next(struct odk_str *rest, struct odk_str *ret_host, uint32_t *ret_count);
+
 /* The first folder of log.dirs, which holds everything, or of log.dir; data NULL: none is named. */
 struct odk_str broker_config_data_dir(const struct broker_config *config);
 /* What advertised.listeners says for the listener of that name; false when it says nothing. */

@@ -201,6 +201,26 @@ static enum odk_err check_listeners(const struct broker_config *config, struct c
     return ODK_ERR_INVALID;
 }
 
+enum odk_err config_override_next(struct odk_str *rest, struct odk_str *ret_host, uint32_t *ret_count)
+{
+    struct odk_str item;
+    if (!config_list_next(rest, &item))
+        return ODK_ERR_NOT_FOUND;
+    size_t colon = find_last(item, ':');
+    struct odk_str digits = part(item, MIN(colon + 1, item.len), item.len);
+    uint64_t count = 0;
+    if (colon == 0 || digits.len == 0 || digits.len > 10)
+        return ODK_ERR_INVALID;
+    for (size_t i = 0; i < digits.len; i++) {
+        if (digits.data[i] < '0' || digits.data[i] > '9')
+            return ODK_ERR_INVALID;
+        count = count * 10 + (uint64_t)(digits.data[i] - '0');
+    }
+    *ret_host = part(item, 0, colon);
+    *ret_count = (uint32_t)count;
+    return count <= INT32_MAX ? ODK_OK : ODK_ERR_INVALID;
+}
+
 /* -- conditions between values ------------------------------------------------------------------------------------- */
 
 static enum odk_err check_assignors(const struct broker_config *config, struct config_why *ret_why)
@@ -262,10 +282,26 @@ static enum odk_err check_retention(const struct broker_config *config, struct c
     return ODK_OK;
 }
 
+static enum odk_err check_overrides(const struct broker_config *config, struct config_why *ret_why)
+{
+    struct odk_str rest = odk_str_from(config->max_connections_per_ip_overrides), host;
+    uint32_t count;
+    enum odk_err err;
+    while ((err = config_override_next(&rest, &host, &count)) == ODK_OK)
+        ;
+    if (err == ODK_ERR_NOT_FOUND)
+        return ODK_OK;
+    (void)snprintf(ret_why->text, sizeof(ret_why->text),
+                   "max.connections.per.ip.overrides: must be ADDRESS:COUNT, separated by commas");
+    return ODK_ERR_INVALID;
+}
+
 enum odk_err broker_config_check_values(const struct broker_config *config, struct config_why *ret_why)
 {
     enum odk_err err = check_groups(config, ret_why);
-    return err == ODK_OK ? check_retention(config, ret_why) : err;
+    if (err == ODK_OK)
+        err = check_retention(config, ret_why);
+    return err == ODK_OK ? check_overrides(config, ret_why) : err;
 }
 
 /* Kafka's nodes can be controllers; nothing here is one. */

@@ -1,6 +1,7 @@
 #include "server/conn.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/diag.h"
 #include "base/units.h"
@@ -13,32 +14,31 @@
 static void conn_on_timer(struct timer *timer, uint64_t now_ns);
 
 /* A socket that was on its way here when the stop began. */
-static void conn_refuse(struct reactor *reactor, int32_t sock)
+static void conn_refuse(struct reactor *reactor, const struct arrival *arrival)
 {
-    reactor->io->ops->shutdown(reactor->io, sock);
-    reactor->io->ops->close_socket(reactor->io, sock);
+    reactor->io->ops->shutdown(reactor->io, arrival->sock);
+    reactor->io->ops->close_socket(reactor->io, arrival->sock);
     reactor->conn_count++;
-    reactor_conn_gone(reactor);
+    reactor_conn_gone(reactor, arrival->host);
 }
 
-void conn_open(struct reactor *reactor, int32_t sock, const char *listener)
+void conn_open(struct reactor *reactor, const struct arrival *arrival)
 {
     if (reactor->phase != REACTOR_RUNS) {
-        conn_refuse(reactor, sock);
+        conn_refuse(reactor, arrival);
         return;
     }
     struct conn *conn = xcalloc(1, sizeof(*conn));
     conn->magic = CONN_MAGIC;
     conn->reactor = reactor;
-    conn->sock = sock;
+    conn->sock = arrival->sock;
+    conn->port = arrival->port;
+    memcpy(conn->host, arrival->host, sizeof(conn->host));
     conn->active_ns = reactor->now_ns;
     list_init(&conn->slots);
-    struct odk_addr remote = { 0 };
-    if (reactor->io->ops->peer_addr(reactor->io, sock, &remote) == 0)
-        conn->port = odk_addr_host(&remote, conn->host, sizeof(conn->host));
-    (void)reactor->io->ops->local_addr(reactor->io, sock, &conn->peer.local);
+    (void)reactor->io->ops->local_addr(reactor->io, conn->sock, &conn->peer.local);
     conn->peer.client_host = conn->host;
-    conn->peer.listener = listener;
+    conn->peer.listener = arrival->listener;
     conn->timer.fire = conn_on_timer;
     timer_arm(&reactor->timers, &conn->timer, reactor->now_ns + reactor->limits.idle_ns);
     list_push_back(&reactor->conns, &conn->node);
@@ -119,9 +119,9 @@ static bool conn_free_try(struct conn *conn)
     list_remove(&conn->ready_node);
     list_remove(&conn->node);
     reactor->io->ops->close_socket(reactor->io, conn->sock);
+    reactor_conn_gone(reactor, conn->host);
     conn->magic = 0;
     free(conn);
-    reactor_conn_gone(reactor);
     return true;
 }
 

@@ -83,8 +83,16 @@ struct conn {
     bool privileged;          /* may exceed the budget for the frame that is arriving */
 };
 
-/* Takes over an accepted socket, or closes it at once when the reactor does not run any more. listener: the name of the listener it came through, alive as long as the server. */
-void conn_open(struct reactor *reactor, int32_t sock, const char *listener);
+/* An accepted socket. */
+struct arrival {
+    int32_t sock;
+    uint16_t port;              /* the client's */
+    char host[CONN_HOST_BYTES]; /* its address, as it was counted */
+    const char *listener;       /* the name of the one it came through; alive as long as the server */
+};
+
+/* Takes over a socket, or closes it at once when the reactor does not run any more. */
+void conn_open(struct reactor *reactor, const struct arrival *arrival);
 /* Ends the waiting of all requests that wait: nobody wants to hear of them later. They are answered as they stand. */
 void conn_cancel(struct conn *conn);
 /* Reads nothing more; closes when everything that was asked is answered. */

@@ -25,44 +25,69 @@ struct listener {
 struct handover {
     struct task task;
     struct reactor *to;
-    const char *listener;
-    int32_t sock;
+    struct arrival arrival;
 };
 
 static void handover_run(struct task *task, struct broker *at)
 {
     (void)at;
     struct handover *handover = container_of(task, struct handover, task);
-    conn_open(handover->to, handover->sock, handover->listener);
+    conn_open(handover->to, &handover->arrival);
     free(handover);
 }
 
 static void accept_start(struct listener *listener);
 
-static void refuse(struct listener *listener, int32_t sock)
+static void refuse(struct listener *listener, const struct arrival *arrival, enum admission_answer answer)
 {
     struct reactor *reactor = listener->options.reactor;
     uint32_t suppressed;
-    atomic_fetch_sub(listener->options.conn_count, 1);
-    reactor->io->ops->shutdown(reactor->io, sock);
-    reactor->io->ops->close_socket(reactor->io, sock);
+    reactor->io->ops->shutdown(reactor->io, arrival->sock);
+    reactor->io->ops->close_socket(reactor->io, arrival->sock);
     if (diag_rate_ok(&reactor->accept_rate, reactor->now_ns, &suppressed))
-        DIAG_WARN(reactor->diag, "connection refused: max.connections=%u reached (%u such lines withheld)",
-                  listener->options.conn_count_max, suppressed);
+        DIAG_WARN(reactor->diag, "connection from %s refused: %s reached (%u such lines withheld)", arrival->host,
+                  answer == ADMISSION_TOO_MANY ? "max.connections" : "max.connections.per.ip", suppressed);
+}
+
+/* The address, without the mark of IPv4 in IPv6. */
+static void arrival_fill(struct arrival *arrival, struct odk_io *io)
+{
+    static const char mapped[] = "::ffff:";
+    struct odk_addr remote = { 0 };
+    if (io->ops->peer_addr(io, arrival->sock, &remote) == 0)
+        arrival->port = odk_addr_host(&remote, arrival->host, sizeof(arrival->host));
+    size_t len = strlen(mapped);
+    if (strncmp(arrival->host, mapped, len) == 0 && strchr(arrival->host, '.'))
+        memmove(arrival->host, arrival->host + len, strlen(arrival->host + len) + 1);
 }
 
 static void adopt(struct listener *listener, int32_t sock)
 {
-    if (atomic_fetch_add(listener->options.conn_count, 1) >= listener->options.conn_count_max) {
-        refuse(listener, sock);
+    const struct listener_options *options = &listener->options;
+    struct arrival arrival = { .sock = sock, .listener = options->name };
+    arrival_fill(&arrival, options->reactor->io);
+    enum admission_answer answer =
+        admission_enter(options->admission, arrival.host, broker_settings(options->reactor->broker));
+    if (answer != ADMISSION_OK) {
+        refuse(listener, &arrival, answer);
         return;
     }
-    struct reactor *to = &listener->options.reactors[listener->next++ % listener->options.reactor_count];
+    struct reactor *to = &options->reactors[listener->next++ % options->reactor_count];
     struct handover *handover = xcalloc(1, sizeof(*handover));
-    *handover = (struct handover){
-        .task = { .run = handover_run }, .to = to, .sock = sock, .listener = listener->options.name
-    };
+    *handover = (struct handover){ .task = { .run = handover_run }, .to = to, .arrival = arrival };
     reactor_post(to, &handover->task);
+}
+
+/* Accepts on, at once or when the rate of new connections allows it. */
+static void accept_on(struct listener *listener)
+{
+    struct reactor *reactor = listener->options.reactor;
+    const struct broker_config *config = broker_settings(reactor->broker);
+    uint64_t next_ns = admission_next_ns(listener->options.admission, config, reactor->now_ns);
+    if (next_ns > reactor->now_ns)
+        timer_arm(&reactor->timers, &listener->retry, next_ns);
+    else
+        accept_start(listener);
 }
 
 static void accept_failed(struct listener *listener, int32_t error)
@@ -94,13 +119,13 @@ static void listener_on_accept(struct odk_io_op *op, int32_t result)
         listener_free(listener);
         return;
     }
-    if (result >= 0)
+    if (result >= 0) {
         adopt(listener, result);
-    else if (result != -ECONNABORTED && result != -EINTR) {
+        accept_on(listener);
+    } else if (result == -ECONNABORTED || result == -EINTR)
+        accept_start(listener);
+    else
         accept_failed(listener, result);
-        return;
-    }
-    accept_start(listener);
 }
 
 static void accept_start(struct listener *listener)

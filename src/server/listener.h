@@ -1,14 +1,14 @@
 /*
- * Accepts connections on one reactor and hands them round-robin to all of them. Above the connection limit, or when the
- * process is out of descriptors, new connections are refused or left waiting, never the old ones harmed.
+ * Accepts connections on one reactor and hands them round-robin to all of them. Above a limit, or when the process is out
+ * of descriptors, new connections are refused or left waiting, never the old ones harmed. Limits are those of the
+ * reactor's broker at that moment.
  */
 #pragma once
-#include <stdatomic.h>
-
 #include <odradek/io.h>
 
 #include "base/timer.h"
 #include "broker/broker.h"
+#include "server/admission.h"
 
 struct reactor;
 struct listener;
@@ -17,8 +17,7 @@ struct listener_options {
     struct reactor *reactor;   /* where it accepts; calls only from its thread */
     struct reactor *reactors;  /* where connections may go */
     uint32_t reactor_count;
-    _Atomic uint32_t *conn_count; /* of the whole server; raised here, lowered by whoever sees a connection go */
-    uint32_t conn_count_max;
+    struct admission *admission; /* the whole server's; entered here, left by whoever sees a connection go */
     struct odk_addr at;
     const char *name;          /* the listener's, as in advertised.listeners; alive as long as the server */
 };

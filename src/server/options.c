@@ -202,16 +202,10 @@ static void environment_take(struct parse *parse)
 
 static void io_kind_take(struct parse *parse)
 {
-    struct server_options *server = &parse->options->server;
-    const char *name = parse->io_name ? parse->io_name : "auto";
-    if (strcmp(name, "auto") == 0)
-        server->io_kind = ODK_IO_AUTO;
-    else if (strcmp(name, "uring") == 0)
-        server->io_kind = ODK_IO_URING;
-    else if (strcmp(name, "epoll") == 0)
-        server->io_kind = ODK_IO_EPOLL;
-    else
-        complain(parse, "--io %s: expected auto, uring or epoll", name);
+    static const enum odk_io_kind kinds[] = { ODK_IO_AUTO, ODK_IO_URING, ODK_IO_EPOLL }; /* as the row's choices */
+    if (parse->io_name)
+        set_text(parse, "io.backend", parse->io_name, CONFIG_FROM_FLAG);
+    parse->options->server.io_kind = kinds[parse->options->config.io_backend];
 }
 
 /* Without --listen: the listeners of the configuration. */

@@ -194,11 +194,11 @@ void reactor_slot_give(struct reactor *reactor, struct slot *slot)
     list_push_front(&reactor->slots_free, &slot->node);
 }
 
-void reactor_conn_gone(struct reactor *reactor)
+void reactor_conn_gone(struct reactor *reactor, const char *host)
 {
     ASSERT(reactor->conn_count > 0);
     reactor->conn_count--;
     if (reactor->conn_closed)
-        reactor->conn_closed(reactor->context, reactor->shard);
+        reactor->conn_closed(reactor->context, reactor->shard, host);
     drain_check(reactor);
 }

@@ -31,7 +31,7 @@ struct reactor_options {
     const struct broker_env *env; /* timers is filled in by the reactor */
     const struct odk_diag *diag;
     struct reactor_limits limits;
-    void (*conn_closed)(void *context, uint32_t shard); /* a connection has gone */
+    void (*conn_closed)(void *context, uint32_t shard, const char *host); /* a connection has gone */
     void *context;
 };
 
@@ -61,7 +61,7 @@ struct reactor {
     enum odk_err close_err;
     struct timer drain_timer;
     void (*drained)(void *context, uint32_t shard);
-    void (*conn_closed)(void *context, uint32_t shard);
+    void (*conn_closed)(void *context, uint32_t shard, const char *host);
     void *context;
     struct diag_rate bad_frame_rate;
     struct diag_rate accept_rate;
@@ -83,8 +83,8 @@ void reactor_close(struct reactor *reactor);
 /* From any thread: runs task on the reactor. */
 void reactor_post(struct reactor *reactor, struct task *task);
 
-/* A connection of this reactor has been freed. */
-void reactor_conn_gone(struct reactor *reactor);
+/* A connection of this reactor, from host, is gone. */
+void reactor_conn_gone(struct reactor *reactor, const char *host);
 
 /* A slot for a request, zeroed or released. */
 struct slot *reactor_slot_take(struct reactor *reactor);

@@ -33,7 +33,7 @@ struct server {
     struct listener *listeners[LISTENERS_MAX];
     struct odk_addr bound[LISTENERS_MAX];
     uint32_t listener_count;
-    _Atomic uint32_t conn_count;
+    struct admission admission;
     atomic_bool abandon;
     bool clean; /* all stores have been closed without error */
 
@@ -113,11 +113,11 @@ static void server_random(void *context, void *dst, size_t len)
     server->options->io->ops->random(server->options->io, dst, len);
 }
 
-static void server_on_conn_closed(void *context, uint32_t shard)
+static void server_on_conn_closed(void *context, uint32_t shard, const char *host)
 {
     struct server *server = context;
     (void)shard;
-    atomic_fetch_sub(&server->conn_count, 1);
+    admission_leave(&server->admission, host);
 }
 
 /* A configured time; negative and absurd ones mean a century. */
@@ -223,8 +223,7 @@ static void listen_run(struct task *task, struct broker *at)
             .reactor = &server->reactors[0],
             .reactors = server->reactors,
             .reactor_count = options->reactor_count,
-            .conn_count = &server->conn_count,
-            .conn_count_max = (uint32_t)options->config->max_connections,
+            .admission = &server->admission,
             .at = options->listen[i],
             .name = options->listen_names[i],
         };
@@ -476,8 +475,10 @@ int server_run(const struct server_options *options)
                   (unsigned long long)server.identity.redone_bytes);
     server.reactors = xcalloc(options->reactor_count, sizeof(*server.reactors));
     server.members = xcalloc(options->reactor_count, sizeof(*server.members));
+    admission_init(&server.admission);
     err = server_live(&server, &stop);
     enum odk_err closed = odk_boot_close(server.boot, server.clean);
+    admission_deinit(&server.admission);
     free(server.members);
     free(server.reactors);
     return exit_code(err != ODK_OK ? err : closed);

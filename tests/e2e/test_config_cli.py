@@ -2,6 +2,8 @@
 
 import json
 import re
+import socket
+import struct
 
 from harness.case import case, check, equal
 from harness.clients import create_topic, wait_for_topic
@@ -100,6 +102,46 @@ def config_of_the_broker(t):
     _, said = run("config", "alter", "brokers", "--set", "num.partitions=3", expect=FAILURE)
     check("Cannot update these configs dynamically" in said, said)
     run("config", "alter", "broker", "77", "--set", "log.retention.ms=1", expect=NOT_FOUND)
+    target.stop()
+
+
+def connects(target, own_address):
+    """Whether a client with that address gets an answer to ApiVersions 0; the connection, for it to stay."""
+    connection = socket.create_connection((target.host, target.port), timeout=20, source_address=(own_address, 0))
+    try:
+        connection.sendall(struct.pack(">ihhih", 10, 18, 0, 1, -1))
+        return len(connection.recv(4)) == 4, connection
+    except ConnectionError:
+        return False, connection
+
+
+@case(timeout_s=90, needs=["control"])
+def limits_of_connections(t):
+    target = t.private_target()
+    target.start()
+
+    def limit(how):
+        out, err, code = t.run([t.options.binary, "config", "alter", "brokers", *how, "--brokers", target.bootstrap],
+                               check_exit=False)
+        check(code == 0, f"{how}: exit {code}\n{out.decode()}{err.decode()}")
+
+    def let_in(count):
+        answers = [connects(target, "127.0.0.9") for _ in range(count)]
+        for _, connection in answers:
+            connection.close()
+        return [answer for answer, _ in answers]
+
+    equal(let_in(3), [True] * 3, "without a limit")
+    limit(["--set", "max.connections.per.ip.overrides=127.0.0.9:0"])
+    equal(let_in(2), [False] * 2, "none may come in")
+    limit(["--set", "max.connections.per.ip.overrides=127.0.0.9:1"])
+    equal(let_in(2), [True, False], "one may come in")
+    target.kill()
+    target.start()
+    equal(let_in(2), [True, False], "after kill -9")
+    limit(["--delete", "max.connections.per.ip.overrides"])
+    equal(let_in(3), [True] * 3, "without a limit again")
+    check("connection from 127.0.0.9 refused: max.connections.per.ip reached" in target.err_tail(), target.err_tail())
     target.stop()
 
 

@@ -128,11 +128,11 @@ static void node_random(void *context, void *dst, size_t len)
     node->boot_io->ops->random(node->boot_io, dst, len);
 }
 
-static void node_on_conn_closed(void *context, uint32_t shard)
+static void node_on_conn_closed(void *context, uint32_t shard, const char *host)
 {
     struct node *node = context;
     (void)shard;
-    atomic_fetch_sub(&node->conn_count, 1);
+    admission_leave(&node->admission, host);
 }
 
 static struct reactor_limits limits_from(const struct node_options *options)
@@ -213,8 +213,7 @@ static void listen_run(struct task *task, struct broker *at)
         .reactor = &node->reactors[0],
         .reactors = node->reactors,
         .reactor_count = node->options.reactor_count,
-        .conn_count = &node->conn_count,
-        .conn_count_max = (uint32_t)node->options.config->max_connections,
+        .admission = &node->admission,
         .at = node_address(),
         .name = "PLAINTEXT",
     };
@@ -273,6 +272,7 @@ void node_start(struct node *node, const struct node_options *options)
     *node = (struct node){ .options = *options, .state = NODE_STARTING };
     enum odk_err err = boot(node);
     node->reactors = xcalloc(NODE_REACTORS_MAX, sizeof(struct reactor));
+    admission_init(&node->admission);
     for (uint32_t shard = 0; shard < options->reactor_count && err == ODK_OK; shard++) {
         node->members[shard] = (struct node_member){ .node = node, .shard = shard };
         err = member_open(node, shard);
@@ -291,8 +291,9 @@ void node_start(struct node *node, const struct node_options *options)
 
 static void accounts_check(struct node *node)
 {
-    if (node->conn_count != 0)
-        violation_set(node->options.violation, "after the drain %u connections are counted", node->conn_count);
+    uint32_t counted = admission_count(&node->admission);
+    if (counted != 0)
+        violation_set(node->options.violation, "after the drain %u connections are counted", counted);
     for (uint32_t shard = 0; shard < node->options.reactor_count; shard++) {
         const struct reactor *reactor = &node->reactors[shard];
         if (reactor->buffers.charged != 0 || reactor->conn_count != 0 || !list_empty(&reactor->conns))
@@ -400,6 +401,8 @@ void node_bury(struct node *node)
     if (node->boot_io != NULL)
         sim_io_free(node->boot_io);
     node->boot_io = NULL;
+    if (node->reactors != NULL)
+        admission_deinit(&node->admission);
     if (node->state == NODE_STOPPED)
         free(node->reactors);
     node->reactors = NULL;

@@ -75,7 +75,7 @@ struct node {
     struct node_member members[NODE_REACTORS_MAX];
     struct listener *listener;
     struct odk_addr bound;
-    _Atomic uint32_t conn_count;
+    struct admission admission;
     uint32_t waiting; /* reactors that a step of the stop still waits for */
     uint64_t sends;   /* counted for planted bugs */
 };

@@ -11,7 +11,6 @@
 #include "broker/broker_internal.h"
 #include "broker/operations.h"
 
-#define PARTITIONS_MAX 2000
 
 struct page {
     struct request *request;
@@ -151,7 +150,8 @@ static bool all_fill(struct page *page)
 
 static bool page_init(struct page *page)
 {
-    int32_t limit = MIN(page->in.response_partition_limit, PARTITIONS_MAX);
+    const struct broker_config *config = page->request->broker->env.config;
+    int32_t limit = MIN(page->in.response_partition_limit, config->max_request_partition_size_limit);
     page->room = MAX(limit, 1);
     page->self = arena_new(&page->request->arena, int32_t, 1);
     if (!page->self)

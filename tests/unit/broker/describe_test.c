@@ -67,6 +67,20 @@ static void pages_have_no_gap(void **state)
     }
 }
 
+static void a_page_is_no_longer_than_the_broker_allows(void **state)
+{
+    (void)state;
+    struct harness *harness = harness_new(1, "max.request.partition.size.limit=3");
+    struct describe_topic_partitions_request request;
+    make_topic(harness, "a", 9, NULL);
+    describe_topic_partitions_request_init(&request);
+    struct describe_topic_partitions_response page = page_get(harness, &request);
+    assert_int_equal(page.topics_count, 1);
+    assert_int_equal(page.topics[0].partitions_count, 3);
+    assert_non_null(page.next_cursor);
+    harness_free(harness);
+}
+
 /* A cursor of a client's own making: the first topic has nothing to show, and does not count. */
 static void a_page_may_begin_behind_the_last_partition(void **state)
 {
@@ -311,6 +325,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(pages_have_no_gap),
+        cmocka_unit_test(a_page_is_no_longer_than_the_broker_allows),
         CASE(a_page_may_begin_behind_the_last_partition),
         CASE(named_topics_come_sorted_and_once),
         CASE(the_cluster_is_this_node),

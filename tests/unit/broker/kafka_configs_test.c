@@ -50,7 +50,6 @@ static const struct difference {
     { BROKER, "listener.security.protocol.map", CHANGE, "sockets are set up at the start" },
     { BROKER, "listeners", CHANGE, "sockets are set up at the start" },
     { BROKER, "log.dir", DEFAULT, "data goes where one was told, not to /tmp" },
-    { BROKER, "max.connections", CHANGE, "is divided among the reactors at the start" },
     { BROKER, "node.id", DEFAULT, "Kafka must be told; one node needs no number of its own" },
     { BROKER, "process.roles", DEFAULT, "Kafka must be told; here there are no roles" },
     { BROKER, "frame.timeout.ms", ONLY_HERE, FOR_THIS_SERVER },

@@ -28,14 +28,14 @@ struct world {
     struct reactor reactor;
     struct listener *listener;
     struct odk_addr bound;
-    _Atomic uint32_t conn_count;
+    struct admission admission;
 };
 
-static void on_conn_closed(void *context, uint32_t shard)
+static void on_conn_closed(void *context, uint32_t shard, const char *host)
 {
     struct world *world = context;
     (void)shard;
-    world->conn_count--;
+    admission_leave(&world->admission, host);
 }
 
 static struct world *world_new(enum odk_io_kind kind, uint32_t frame_max, size_t budget, uint32_t conns_max)
@@ -60,9 +60,10 @@ static struct world *world_new(enum odk_io_kind kind, uint32_t frame_max, size_t
     struct listener_options listener = { .reactor = &world->reactor,
                                          .reactors = &world->reactor,
                                          .reactor_count = 1,
-                                         .conn_count = &world->conn_count,
-                                         .conn_count_max = conns_max,
+                                         .admission = &world->admission,
                                          .name = "PLAINTEXT" };
+    admission_init(&world->admission);
+    fake_of(world->reactor.broker)->config.max_connections = (int32_t)conns_max;
     assert_int_equal(odk_addr_parse("127.0.0.1:0", &listener.at), ODK_OK);
     assert_int_equal(listener_open(&listener, &world->listener, &world->bound), ODK_OK);
     return world;
@@ -89,7 +90,9 @@ static void world_free(struct world *world)
     for (unsigned i = 0; i < 4000 && world->reactor.conn_count > 0; i++)
         ticks(world, 1);
     assert_int_equal(world->reactor.conn_count, 0);
-    assert_int_equal(world->conn_count, 0);
+    assert_int_equal(admission_count(&world->admission), 0);
+    assert_null(world->admission.by_host);
+    admission_deinit(&world->admission);
     assert_int_equal(world->reactor.buffers.charged, 0);
     ticks(world, 4);
     reactor_close(&world->reactor);
@@ -463,9 +466,12 @@ static void a_socket_that_comes_after_the_drain_is_closed_at_once(void **state)
     listener_close(world->listener);
     reactor_drain(&world->reactor, on_drained);
     ticks(world, 4);
-    world->conn_count++; /* as the listener does */
-    conn_open(&world->reactor, fds[0], "PLAINTEXT");
-    assert_int_equal(world->conn_count, 0);
+    struct arrival arrival = { .sock = fds[0], .host = "10.0.0.1", .listener = "PLAINTEXT" };
+    const struct broker_config *config = broker_settings(world->reactor.broker);
+    assert_int_equal(admission_enter(&world->admission, arrival.host, config), ADMISSION_OK); /* as the listener does */
+    conn_open(&world->reactor, &arrival);
+    assert_int_equal(admission_count(&world->admission), 0);
+    admission_deinit(&world->admission);
     reactor_close(&world->reactor); /* in the same turn */
     char byte;
     assert_int_equal(recv(fds[1], &byte, 1, 0), 0);
@@ -508,6 +514,113 @@ static void connections_above_the_limit_are_refused(void **state)
     world_free(world);
 }
 
+static void limits_of_connections_change_while_they_are_open(void **state)
+{
+    struct world *world = world_new(kind_of(state), MIB(1), MIB(8), 2);
+    struct broker_config *config = &fake(world)->config;
+    int a = client_new(world), b = client_new(world);
+    ticks(world, 10);
+    assert_int_equal(admission_count(&world->admission), 2);
+    config->max_connections = 3;
+    int c = client_new(world), d = client_new(world);
+    frame_send(world, c, '-', 5, 'e', 10);
+    assert_int_equal(reply_read(world, c), 5);
+    assert_int_equal(reply_read(world, d), -2);
+    config->max_connections = 1; /* nobody is thrown out */
+    frame_send(world, a, '-', 6, 'e', 10);
+    assert_int_equal(reply_read(world, a), 6);
+    int e = client_new(world);
+    assert_int_equal(reply_read(world, e), -2);
+    close(a);
+    close(b);
+    close(c);
+    close(d);
+    close(e);
+    world_free(world);
+}
+
+/* A client with an address of its own. */
+static int client_from(struct world *world, const char *from)
+{
+    struct sockaddr_in own = { .sin_family = AF_INET };
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(inet_pton(AF_INET, from, &own.sin_addr), 1);
+    assert_int_equal(bind(fd, (struct sockaddr *)&own, sizeof(own)), 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&world->bound.storage, world->bound.len), 0);
+    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    ticks(world, 5);
+    return fd;
+}
+
+static bool is_let_in(struct world *world, int fd)
+{
+    frame_send(world, fd, '-', 5, 'e', 10);
+    return reply_read(world, fd) == 5;
+}
+
+static void one_address_has_limits_of_its_own(void **state)
+{
+    struct world *world = world_new(kind_of(state), MIB(1), MIB(8), 100);
+    struct broker_config *config = &fake(world)->config;
+    config->max_connections_per_ip = 1;
+    config->max_connections_per_ip_overrides = "127.0.0.3:2, ::1:0";
+    int one = client_from(world, "127.0.0.2"), more = client_from(world, "127.0.0.2");
+    assert_true(is_let_in(world, one));
+    assert_int_equal(reply_read(world, more), -2);
+    int other[] = { client_from(world, "127.0.0.3"), client_from(world, "127.0.0.3"), client_from(world, "127.0.0.3") };
+    assert_true(is_let_in(world, other[0]));
+    assert_true(is_let_in(world, other[1]));
+    assert_int_equal(reply_read(world, other[2]), -2);
+    close(one);
+    ticks(world, 10);
+    int again = client_from(world, "127.0.0.2");
+    assert_true(is_let_in(world, again)); /* its place is free again */
+    config->max_connections_per_ip_overrides = "127.0.0.2:0";
+    int none = client_from(world, "127.0.0.2"), third = client_from(world, "127.0.0.4");
+    assert_int_equal(reply_read(world, none), -2);
+    assert_true(is_let_in(world, third));
+    int all[] = { more, other[0], other[1], other[2], again, none, third };
+    for (size_t i = 0; i < countof(all); i++)
+        close(all[i]);
+    world_free(world);
+}
+
+static void connections_beyond_the_rate_wait(void **state)
+{
+    enum { RATE = 10, CLIENTS = 15 };
+    struct world *world = world_new(kind_of(state), MIB(1), MIB(8), 100);
+    struct odk_io *io = world->reactor.io;
+    uint64_t begin_ns = io->ops->mono_ns(io);
+    int fds[CLIENTS];
+    fake(world)->config.max_connection_creation_rate = RATE;
+    for (int i = 0; i < CLIENTS; i++)
+        fds[i] = client_new(world);
+    while (admission_count(&world->admission) < CLIENTS)
+        ticks(world, 1);
+    assert_true(io->ops->mono_ns(io) - begin_ns >= (CLIENTS - RATE - 1) * NS_PER_S / RATE);
+    for (int i = 0; i < CLIENTS; i++)
+        close(fds[i]);
+    world_free(world);
+}
+
+static void a_rate_leaves_the_first_second_to_a_burst(void **state)
+{
+    (void)state;
+    struct broker_config config = { .max_connection_creation_rate = 4 };
+    struct admission admission;
+    admission_init(&admission);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(admission_next_ns(&admission, &config, 1), 1);
+    assert_int_equal(admission_next_ns(&admission, &config, 1), 1 + NS_PER_S / 4);
+    assert_int_equal(admission_next_ns(&admission, &config, 1 + NS_PER_S / 4), 1 + NS_PER_S / 2);
+    config.max_connection_creation_rate = INT32_MAX;
+    assert_int_equal(admission_next_ns(&admission, &config, 3 * NS_PER_S), 3 * NS_PER_S);
+    config.max_connection_creation_rate = 0;
+    assert_int_equal(admission_next_ns(&admission, &config, 3 * NS_PER_S), 3 * NS_PER_S);
+    assert_int_equal(admission_next_ns(&admission, &config, 3 * NS_PER_S), 4 * NS_PER_S);
+    admission_deinit(&admission);
+}
+
 static void a_drain_answers_what_was_asked(void **state)
 {
     struct world *world = world_new(kind_of(state), MIB(1), MIB(8), 10);
@@ -547,11 +660,15 @@ static void a_drain_answers_what_was_asked(void **state)
         CASE(kind, every_starved_connection_is_resumed_when_there_is_room),                          \
         CASE(kind, a_socket_that_comes_after_the_drain_is_closed_at_once),                           \
         CASE(kind, a_drain_does_not_wait_for_what_was_queued),                                       \
-        CASE(kind, connections_above_the_limit_are_refused), CASE(kind, a_drain_answers_what_was_asked)
+        CASE(kind, connections_above_the_limit_are_refused),                                         \
+        CASE(kind, limits_of_connections_change_while_they_are_open),                                \
+        CASE(kind, one_address_has_limits_of_its_own), CASE(kind, connections_beyond_the_rate_wait), \
+        CASE(kind, a_drain_answers_what_was_asked)
 
 int main(void)
 {
     static const enum odk_io_kind uring_kind = ODK_IO_URING, epoll_kind = ODK_IO_EPOLL;
-    const struct CMUnitTest tests[] = { CASES(uring), CASES(epoll) };
+    const struct CMUnitTest tests[] = { CASES(uring), CASES(epoll),
+                                        cmocka_unit_test(a_rate_leaves_the_first_second_to_a_burst) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

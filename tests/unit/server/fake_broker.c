@@ -18,7 +18,16 @@ struct broker *broker_new(const struct broker_env *env, struct odk_store *store)
 {
     (void)env;
     (void)store;
-    return xcalloc(1, sizeof(struct broker));
+    struct broker *broker = xcalloc(1, sizeof(struct broker));
+    broker->fake.config.max_connections = broker->fake.config.max_connections_per_ip = INT32_MAX;
+    broker->fake.config.max_connection_creation_rate = INT32_MAX;
+    broker->fake.config.max_connections_per_ip_overrides = "";
+    return broker;
+}
+
+const struct broker_config *broker_settings(const struct broker *broker)
+{
+    return &broker->fake.config;
 }
 
 void broker_free(struct broker *broker)

@@ -8,9 +8,11 @@
  * Frames whose first byte is 'O' may overlap.
  */
 #pragma once
+#include "broker/config.h"
 #include "broker/request.h"
 
 struct fake_broker {
+    struct broker_config config; /* nothing but limits of connections */
     struct request *parked[64];
     uint32_t parked_count;
     uint32_t started_count; /* requests that reached the broker */

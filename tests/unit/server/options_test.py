@@ -214,6 +214,23 @@ class Origins(unittest.TestCase):
         self.assertFalse("hush-hush" in out)
 
 
+class Backend(unittest.TestCase):
+    def test_the_file_chooses_it(self):
+        for name in ("epoll", "auto"):
+            with self.subTest(name), tempfile.TemporaryDirectory() as folder:
+                links = []
+                start_and_stop(f"listeners=PLAINTEXT://127.0.0.1:0\nlog.dirs={folder}/data\nio.backend={name}\n", [],
+                               lambda pid: links.extend(open_files(pid)))
+                self.assertIn("anon_inode:[eventpoll]" if name == "epoll" else "socket:", " ".join(links))
+                if name == "epoll":
+                    self.assertNotIn("anon_inode:[io_uring]", links)
+
+
+def open_files(pid):
+    folder = f"/proc/{pid}/fd"
+    return [os.readlink(os.path.join(folder, name)) for name in os.listdir(folder)]
+
+
 def free_port():
     """Nobody else gets it soon: the kernel hands out these in turn."""
     with socket.socket() as probe:
@@ -221,7 +238,7 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def start_and_stop(text, ports):
+def start_and_stop(text, ports, meanwhile=lambda pid: None):
     """Runs the server with a file of settings until it is ready and listens; its output, and what it said."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "server.properties")
@@ -234,6 +251,7 @@ def start_and_stop(text, ports):
             first = process.stdout.readline() if ready else ""
             for port in ports if first else []:
                 socket.create_connection(("127.0.0.1", port), timeout=20).close()
+            meanwhile(process.pid)
             process.send_signal(signal.SIGTERM)
             out, err = process.communicate(timeout=20)
         finally:
