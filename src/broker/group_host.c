@@ -35,14 +35,12 @@ static bool env_topic_by_id(void *context, struct odk_uuid id, struct group_topi
     return topic_take(topics_by_id(&partition->host->broker->topics, id), ret);
 }
 
-/* Patterns do not match internal topics: who reads the offsets topic commits into it, for ever. */
 static void env_topics_each(void *context, void (*visit)(void *visitor, const struct group_topic *topic), void *visitor)
 {
     const struct group_partition *partition = context;
     for (const struct topic *topic = partition->host->broker->topics.by_name; topic; topic = topic->by_name.next) {
         struct group_topic view = topic_view(topic);
-        if (!topic->internal)
-            visit(visitor, &view);
+        visit(visitor, &view);
     }
 }
 

@@ -15,7 +15,6 @@ class FranzGo(GoSuite):
     first = "TestClient_ProduceLargeMessages"
     env = {"KGO_TEST_RF": "1", "KGO_TEST_RECORDS": "50000", "KGO_LOG_LEVEL": "none"}
     left_out = {
-        "Test848RegexBrokerResolves": "patterns do not match internal topics here (decision 0021)",
         "TestTxnEtl": NO_TRANSACTIONS,
         "TestShareGroup": NO_SHARE_GROUPS,
         "TestConsumeRegexShareSkipsInternal": NO_SHARE_GROUPS,
