@@ -7,6 +7,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+/* What the key of a control record says. */
+#define MARKER_ABORT  0
+#define MARKER_COMMIT 1
+
 #define LOAD_READ_BYTES        ((uint32_t)MIB(1))
 #define SCRATCH_BYTES_KEPT_MAX ((size_t)MIB(2))
 
@@ -23,28 +27,52 @@ static void load_next(struct group_host *host);
 
 /* -- records ------------------------------------------------------------------------------------------------------ */
 
-static enum odk_err load_batch(struct group_load *load, struct odk_bytes bytes, const struct odk_batch *batch)
+/* A control batch: one record that says how the producer's transaction has ended; other kinds are for others. */
+static enum odk_err load_marker(struct group_load *load, struct odk_bytes bytes, const struct odk_batch *batch)
+{
+    struct odk_record_iter it;
+    struct odk_record record = { 0 };
+    enum odk_err err = odk_record_iter_init(&it, bytes, GROUP_BATCH_BYTES_MAX * 2);
+    bool read = err == ODK_OK && odk_record_next(&it, &record);
+    struct rd key = rd_init(record.key.data, record.key.len);
+    (void)rd_i16(&key); /* its version: later ones add fields behind */
+    int16_t kind = rd_i16(&key);
+    bool empty = err == ODK_OK && batch->record_count == 0; /* compaction has left the frame of it */
+    bool bad = !empty && (!read || key.bad);
+    while (odk_record_next(&it, &record))
+        ;
+    err = odk_record_iter_end(&it);
+    if (err != ODK_OK || bad)
+        return err != ODK_OK ? err : ODK_ERR_CORRUPT;
+    if (empty || (kind != MARKER_ABORT && kind != MARKER_COMMIT))
+        return ODK_OK;
+    return groups_replay_end(load->partition->groups, batch->producer_id, kind == MARKER_COMMIT);
+}
+
+static enum odk_err load_records(struct group_load *load, struct odk_bytes bytes, const struct odk_batch *batch)
 {
     struct odk_record_iter it;
     struct odk_record record;
+    int64_t producer_id = batch->attributes & ODK_BATCH_TRANSACTIONAL ? batch->producer_id : -1;
+    enum odk_err err = odk_record_iter_init(&it, bytes, GROUP_BATCH_BYTES_MAX * 2);
+    while (err == ODK_OK && odk_record_next(&it, &record)) {
+        load->record_count++;
+        load->offset = record.offset;
+        err = record.key.data
+                  ? groups_replay_of(load->partition->groups, producer_id, record.key, record.value)
+                  : ODK_ERR_CORRUPT;
+    }
+    enum odk_err end = odk_record_iter_end(&it);
+    return err != ODK_OK ? err : end;
+}
+
+static enum odk_err load_batch(struct group_load *load, struct odk_bytes bytes, const struct odk_batch *batch)
+{
     load->offset = batch->base_offset; /* where the line points when something is wrong */
     enum odk_err err = odk_batch_check_crc(bytes);
     if (err != ODK_OK)
         return err;
-    if (batch->attributes & ODK_BATCH_CONTROL)
-        return ODK_OK;
-    if (batch->attributes & ODK_BATCH_TRANSACTIONAL) /* this program has not written it, and cannot say what became of it */
-        return ODK_ERR_UNSUPPORTED;
-    err = odk_record_iter_init(&it, bytes, GROUP_BATCH_BYTES_MAX * 2);
-    if (err != ODK_OK)
-        return err;
-    while (err == ODK_OK && odk_record_next(&it, &record)) {
-        load->record_count++;
-        load->offset = record.offset;
-        err = record.key.data ? groups_replay(load->partition->groups, record.key, record.value) : ODK_ERR_CORRUPT;
-    }
-    enum odk_err end = odk_record_iter_end(&it);
-    return err != ODK_OK ? err : end;
+    return batch->attributes & ODK_BATCH_CONTROL ? load_marker(load, bytes, batch) : load_records(load, bytes, batch);
 }
 
 static enum odk_err load_bytes(struct group_load *load, struct odk_bytes data)

@@ -24,6 +24,7 @@ struct groups *groups_new(const struct groups_env *env)
     list_init(&groups->patterned);
     name_index_init(&groups->offset_topics);
     name_index_init(&groups->subscribed_topics);
+    name_index_init(&groups->pending_keys);
     group_writer_init(&groups->writer, record_counted, groups);
     return groups;
 }
@@ -49,6 +50,7 @@ void groups_free(struct groups *groups)
     struct group *group, *next;
     HASH_ITER(by_id, groups->by_id, group, next)
     group_free(group, KAFKA_NOT_COORDINATOR);
+    (void)groups_pending_clear(groups);
     group_writer_deinit(&groups->writer);
     arena_deinit(&groups->scratch);
     arena_deinit(&groups->reading);
@@ -148,6 +150,10 @@ void groups_loaded(struct groups *groups)
 {
     ASSERT(groups->loading);
     groups->loading = false;
+    uint64_t unended = groups_pending_clear(groups);
+    if (unended > 0)
+        DIAG_WARN(groups->env.diag, "%llu offsets of transactions are left out, whose end is not in the log",
+                  (unsigned long long)unended);
     struct group *group, *next;
     HASH_ITER(by_id, groups->by_id, group, next)
     {

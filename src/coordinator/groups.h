@@ -151,8 +151,14 @@ void groups_free(struct groups *groups);
  * are not known are passed over, as Kafka does.
  */
 ODK_MUST_USE enum odk_err groups_replay(struct groups *groups, struct odk_bytes key, struct odk_bytes value);
+/* The same for a record of a transaction: an offset counts from the call of groups_replay_end on that says so. Records of
+ * other kinds count at once, as in Kafka: no transaction writes them. */
+ODK_MUST_USE enum odk_err groups_replay_of(struct groups *groups, int64_t producer_id, struct odk_bytes key,
+                                           struct odk_bytes value);
+/* The end marker of a producer's transaction. Errors as groups_replay. */
+ODK_MUST_USE enum odk_err groups_replay_end(struct groups *groups, int64_t producer_id, bool committed);
 /* After the last record: timers of sessions and of expiry begin; rebalances that a crash cut off go on; offsets of topics
- * that are not there any more are forgotten. */
+ * that are not there any more are forgotten; offsets of transactions that the log does not end are left out, with a line. */
 void groups_loaded(struct groups *groups);
 
 /* Records everything that is true now (to shorten the log): the same calls of env.record that a log without history

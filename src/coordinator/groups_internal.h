@@ -16,6 +16,7 @@
 
 struct classic;
 struct modern;
+struct pending_txn;
 
 /* One group id. At most one of classic and modern is there; neither: only offsets, as of a consumer that assigns itself.
  * Such a group and one without anything do not outlive the event that leaves them empty, see groups_tidy. */
@@ -42,6 +43,9 @@ struct groups {
     struct timer forgetting;             /* offsets of retired topics, see groups_topics.c */
     uint64_t forget_turn_ns;             /* the turn in which forget_left counts */
     uint32_t forget_left;
+    struct pending_txn *pending;   /* while a log is read, see groups_pending.c */
+    struct name_index pending_keys; /* users: struct pending_offset */
+    uint64_t pending_number;
     struct group_writer writer;
     struct arena scratch; /* of this event: groups_flush forgets it; no limit */
     struct arena reading; /* for one record or one member's metadata; whoever reads resets it */
@@ -113,6 +117,18 @@ void group_offsets_snapshot(const struct group *group,
                             void (*record)(void *context, struct odk_bytes key, struct odk_bytes value), void *context);
 ODK_MUST_USE enum odk_err groups_offset_replay(struct groups *groups, int16_t kind, struct odk_bytes key_rest,
                                                struct odk_bytes value);
+/* -- offsets of transactions in a log (groups_pending.c) ----------------------------------------------------------- */
+
+/* key_rest is the key behind its int16. value is there. */
+void groups_pending_add(struct groups *groups, int64_t producer_id, int16_t kind, struct odk_bytes key_rest,
+                        struct odk_bytes value);
+/* The offset of this key is known: pending ones with a lower number will not count. */
+void groups_pending_overtake(struct groups *groups, struct odk_bytes key_rest, uint64_t number);
+/* Forgets all. Returns how many there were. */
+uint64_t groups_pending_clear(struct groups *groups);
+
+/* -- what kinds of groups have in common --------------------------------------------------------------------------- */
+
 /* "" when there is none. */
 struct odk_str group_protocol_type(const struct group *group);
 /* Do members subscribe to this topic, as far as the group knows? */

@@ -21,7 +21,25 @@ static enum odk_err replay_classic(struct groups *groups, struct odk_bytes key_r
     return err;
 }
 
-enum odk_err groups_replay(struct groups *groups, struct odk_bytes key, struct odk_bytes value)
+static bool is_offset(int16_t kind)
+{
+    return kind == GROUP_RECORD_OFFSET || kind == GROUP_RECORD_OFFSET_OLD;
+}
+
+static enum odk_err replay(struct groups *groups, int16_t kind, struct odk_bytes key_rest, struct odk_bytes value)
+{
+    if (is_offset(kind)) {
+        groups_pending_overtake(groups, key_rest, UINT64_MAX);
+        return groups_offset_replay(groups, kind, key_rest, value);
+    }
+    if (kind == GROUP_RECORD_CLASSIC)
+        return replay_classic(groups, key_rest, value);
+    if ((kind >= GROUP_RECORD_CONSUMER && kind <= GROUP_RECORD_CURRENT) || kind == GROUP_RECORD_REGEX)
+        return modern_replay(groups, kind, key_rest, value);
+    return ODK_OK;
+}
+
+enum odk_err groups_replay_of(struct groups *groups, int64_t producer_id, struct odk_bytes key, struct odk_bytes value)
 {
     ASSERT(groups->loading);
     struct rd r = rd_init(key.data, key.len);
@@ -29,13 +47,15 @@ enum odk_err groups_replay(struct groups *groups, struct odk_bytes key, struct o
     struct odk_bytes rest = { .data = r.at, .len = rd_left(&r) };
     if (r.bad)
         return ODK_ERR_CORRUPT;
-    if (kind == GROUP_RECORD_OFFSET || kind == GROUP_RECORD_OFFSET_OLD)
-        return groups_offset_replay(groups, kind, rest, value);
-    if (kind == GROUP_RECORD_CLASSIC)
-        return replay_classic(groups, rest, value);
-    if ((kind >= GROUP_RECORD_CONSUMER && kind <= GROUP_RECORD_CURRENT) || kind == GROUP_RECORD_REGEX)
-        return modern_replay(groups, kind, rest, value);
+    if (producer_id < 0 || !is_offset(kind) || !value.data)
+        return replay(groups, kind, rest, value);
+    groups_pending_add(groups, producer_id, kind, rest, value);
     return ODK_OK;
+}
+
+enum odk_err groups_replay(struct groups *groups, struct odk_bytes key, struct odk_bytes value)
+{
+    return groups_replay_of(groups, -1, key, value);
 }
 
 void groups_snapshot(const struct groups *groups,

@@ -86,8 +86,10 @@ static enum node_bug groups_bug;
 
 void __real_group_append_answer(void *context, struct group_call *call);
 void __wrap_group_append_answer(void *context, struct group_call *call);
-enum odk_err __real_groups_replay(struct groups *groups, struct odk_bytes key, struct odk_bytes value);
-enum odk_err __wrap_groups_replay(struct groups *groups, struct odk_bytes key, struct odk_bytes value);
+enum odk_err __real_groups_replay_of(struct groups *groups, int64_t producer_id, struct odk_bytes key,
+                                    struct odk_bytes value);
+enum odk_err __wrap_groups_replay_of(struct groups *groups, int64_t producer_id, struct odk_bytes key,
+                                    struct odk_bytes value);
 enum kafka_error __real_classic_commit_check(struct group *group, const struct group_call *call,
                                              struct odk_str member_id, struct odk_str instance_id, int32_t generation);
 enum kafka_error __wrap_classic_commit_check(struct group *group, const struct group_call *call,
@@ -100,10 +102,11 @@ void __wrap_group_append_answer(void *context, struct group_call *call)
         container_of(call, struct group_errand, call)->after = 0;
 }
 
-enum odk_err __wrap_groups_replay(struct groups *groups, struct odk_bytes key, struct odk_bytes value)
+enum odk_err __wrap_groups_replay_of(struct groups *groups, int64_t producer_id, struct odk_bytes key,
+                                    struct odk_bytes value)
 {
     bool strike = groups_bug == NODE_BUG_FORGETFUL_GROUPS && key.len > 0 && (key.data[key.len - 1] ^ value.len) % 5 == 0;
-    return strike ? ODK_OK : __real_groups_replay(groups, key, value);
+    return strike ? ODK_OK : __real_groups_replay_of(groups, producer_id, key, value);
 }
 
 enum kafka_error __wrap_classic_commit_check(struct group *group, const struct group_call *call,

@@ -171,6 +171,13 @@ void harness_crash(struct harness *harness)
     harness_open(harness);
 }
 
+void harness_edit(struct harness *harness, void (*edit)(const struct harness *harness, void *context), void *context)
+{
+    harness_close(harness, STOP_CLEAN);
+    edit(harness, context);
+    harness_open(harness);
+}
+
 void harness_reshard(struct harness *harness, uint32_t shard_count)
 {
     harness_close(harness, STOP_CLEAN);

@@ -63,6 +63,9 @@ void harness_restart(struct harness *harness);
 /* The same without closing anything properly. */
 void harness_crash(struct harness *harness);
 
+/* As harness_restart, with the files in edit's hands in between. */
+void harness_edit(struct harness *harness, void (*edit)(const struct harness *harness, void *context), void *context);
+
 /* Restarts with another number of shards. */
 void harness_reshard(struct harness *harness, uint32_t shard_count);
 
