@@ -80,3 +80,4 @@ int inspect_when(int argc, char **argv);
 int inspect_batches(int argc, char **argv);
 int inspect_hex(int argc, char **argv);
 int inspect_producers(int argc, char **argv);
+int inspect_verify(int argc, char **argv);

@@ -6,7 +6,7 @@
 
 #include "base/diag.h"
 #include "store/boot_state.h"
-#include "store/inspect_internal.h"
+#include "store/verify_internal.h"
 
 /* -- files --------------------------------------------------------------------------------------------------------- */
 
@@ -170,6 +170,7 @@ void odk_dir_close(struct odk_dir *dir)
         return;
     for (size_t i = 0; i < dir->count; i++)
         free((void *)(uintptr_t)dir->parts[i].folder);
+    dir_proof_free(dir->proof);
     free(dir->parts);
     free(dir->path);
     free(dir);

@@ -13,6 +13,7 @@ struct odk_dir {
     char *path;
     struct odk_dir_info info;
     uint64_t incarnation;
+    struct dir_proof *proof; /* once verify has read the directory's own files */
     struct odk_part_name *parts;
     size_t count;
     size_t capacity;

@@ -7,7 +7,7 @@
 
 #define ENTRIES_MIN 4u
 
-static struct offset_entry entry_at(struct odk_bytes index, size_t idx)
+struct offset_entry offset_index_at(struct odk_bytes index, size_t idx)
 {
     struct rd r = rd_init(index.data + idx * FORMAT_OFFSET_ENTRY_BYTES, FORMAT_OFFSET_ENTRY_BYTES);
     uint32_t rel_offset = rd_u32(&r);
@@ -29,7 +29,7 @@ static size_t count_upto(struct odk_bytes index, enum key key, uint32_t target)
     size_t hi = index.len / FORMAT_OFFSET_ENTRY_BYTES;
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
-        if (entry_key(entry_at(index, mid), key) <= target)
+        if (entry_key(offset_index_at(index, mid), key) <= target)
             lo = mid + 1;
         else
             hi = mid;
@@ -42,7 +42,7 @@ static bool floor_by(struct odk_bytes index, enum key key, uint32_t target, stru
     size_t count = count_upto(index, key, target);
     if (count == 0)
         return false;
-    *ret = entry_at(index, count - 1);
+    *ret = offset_index_at(index, count - 1);
     return true;
 }
 
@@ -62,7 +62,7 @@ enum odk_err offset_index_check(struct odk_bytes index, uint64_t log_bytes)
         return ODK_ERR_CORRUPT;
     struct offset_entry last = { 0 };
     for (size_t i = 0; i < index.len / FORMAT_OFFSET_ENTRY_BYTES; i++) {
-        struct offset_entry entry = entry_at(index, i);
+        struct offset_entry entry = offset_index_at(index, i);
         bool rises = i == 0 || (entry.rel_offset > last.rel_offset && entry.pos > last.pos);
         if (!rises || entry.rel_offset > INT32_MAX || entry.pos > INT32_MAX || entry.pos >= log_bytes)
             return ODK_ERR_CORRUPT;
@@ -93,7 +93,7 @@ void offset_index_append(struct offset_index *index, uint32_t rel_offset, uint32
     ASSERT(rel_offset <= INT32_MAX);
     ASSERT(pos <= INT32_MAX);
     if (index->count > 0) {
-        struct offset_entry last = entry_at(offset_index_bytes(index, 0), index->count - 1);
+        struct offset_entry last = offset_index_at(offset_index_bytes(index, 0), index->count - 1);
         ASSERT(rel_offset > last.rel_offset); /* I1 */
         ASSERT(pos > last.pos);
     }

@@ -24,6 +24,9 @@ struct offset_entry {
 
 /* -- any index: bytes of whole entries ----------------------------------------------------------------------------- */
 
+/* The entry of that number, which must be there. */
+struct offset_entry offset_index_at(struct odk_bytes index, size_t idx);
+
 /* The last entry with rel_offset <= the one asked for; false when there is none (start at position 0). O(log n). */
 bool offset_index_floor(struct odk_bytes index, uint32_t rel_offset, struct offset_entry *ret);
 

@@ -7,7 +7,7 @@
 
 #define ENTRIES_MIN 4u
 
-static struct time_entry entry_at(struct odk_bytes index, size_t idx)
+struct time_entry time_index_at(struct odk_bytes index, size_t idx)
 {
     struct rd r = rd_init(index.data + idx * FORMAT_TIME_ENTRY_BYTES, FORMAT_TIME_ENTRY_BYTES);
     int64_t timestamp = rd_i64(&r);
@@ -21,14 +21,14 @@ bool time_index_floor(struct odk_bytes index, int64_t timestamp, struct time_ent
     size_t hi = index.len / FORMAT_TIME_ENTRY_BYTES;
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
-        if (entry_at(index, mid).timestamp <= timestamp)
+        if (time_index_at(index, mid).timestamp <= timestamp)
             lo = mid + 1;
         else
             hi = mid;
     }
     if (lo == 0)
         return false;
-    *ret = entry_at(index, lo - 1);
+    *ret = time_index_at(index, lo - 1);
     return true;
 }
 
@@ -37,7 +37,7 @@ bool time_index_last(struct odk_bytes index, struct time_entry *ret)
     size_t count = index.len / FORMAT_TIME_ENTRY_BYTES;
     if (count == 0)
         return false;
-    *ret = entry_at(index, count - 1);
+    *ret = time_index_at(index, count - 1);
     return true;
 }
 
@@ -47,7 +47,7 @@ enum odk_err time_index_check(struct odk_bytes index, uint32_t rel_offset_max)
         return ODK_ERR_CORRUPT;
     struct time_entry last = { .timestamp = -1 }; /* I2 */
     for (size_t i = 0; i < index.len / FORMAT_TIME_ENTRY_BYTES; i++) {
-        struct time_entry entry = entry_at(index, i);
+        struct time_entry entry = time_index_at(index, i);
         bool rises = entry.timestamp > last.timestamp && entry.rel_offset >= last.rel_offset; /* I1 */
         if (!rises || entry.rel_offset > INT32_MAX || entry.rel_offset > rel_offset_max)
             return ODK_ERR_CORRUPT;

@@ -24,6 +24,9 @@ struct time_entry {
 
 /* -- any index: bytes of whole entries ----------------------------------------------------------------------------- */
 
+/* The entry of that number, which must be there. */
+struct time_entry time_index_at(struct odk_bytes index, size_t idx);
+
 /* The last entry with timestamp <= the one asked for; false when there is none (start at the segment's base). O(log n).
  */
 bool time_index_floor(struct odk_bytes index, int64_t timestamp, struct time_entry *ret);

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import threading
 import time
 
 from harness import segment
@@ -165,3 +166,59 @@ def damage_ends_a_partition_and_no_other(t):
     equal([row["base_offset"] for row in rows if not row["valid"]], [damaged["base_offset"]], "batches that are not valid")
     out, _ = inspect(t, "hex", f"{t.topic}:0:{damaged['base_offset']}", data_dir=target.data_dir, expect=CORRUPT)
     check("DAMAGED" in out, out)
+
+
+@case(timeout_s=60, needs=["files"])
+def verify_finds_nothing_while_a_server_writes(t):
+    """Partitions roll, spill and sync all the time; whatever moment verify sees is no damage."""
+    create_topic(t.bootstrap, t.topic, 2, {"segment.bytes": "1048576"})
+    stop = threading.Event()
+
+    def write():
+        client = producer(t.bootstrap)
+        while not stop.is_set():
+            produce_all(client, t.topic, [{"value": os.urandom(3000), "partition": i % 2} for i in range(300)])
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    time.sleep(QUIET_S)
+    try:
+        for _ in range(8):
+            out, _ = inspect(t, "verify", t.topic, "--quiet")
+            equal(out, "", "findings")
+    finally:
+        stop.set()
+        writer.join(20)
+    time.sleep(QUIET_S)
+    rows = as_json(t, "verify", t.topic)
+    equal([row for row in rows if row["damage"]], [], "findings when it is quiet")
+
+
+@case(timeout_s=60, needs=["files", "control"])
+def verify_finds_what_was_planted(t):
+    target = t.private_target()
+    target.start()
+    filled_topic(t, target.bootstrap, t.topic, partitions=2)
+    time.sleep(QUIET_S)
+    target.kill()
+    equal([row for row in as_json(t, "verify", data_dir=target.data_dir) if row["damage"]], [], "findings after a kill")
+    target.start()
+    equal(target.stop(), 0, "exit code")
+    out, err = inspect(t, "verify", "--records", data_dir=target.data_dir)
+    equal(out, "", "findings after a stop")
+    check("damage 0, notices 0" in err, err)
+    path = segment.paths(target.data_dir, t.topic, 1)[0]
+    with open(path, "r+b") as file:
+        file.seek(70)
+        byte = file.read(1)
+        file.seek(70)
+        file.write(bytes([byte[0] ^ 1]))
+    before = {name: os.path.getmtime(os.path.join(base, name))
+              for base, _, names in os.walk(target.data_dir) for name in names}
+    rows = as_json(t, "verify", data_dir=target.data_dir, expect=CORRUPT)
+    equal([(row["finding"], row["folder"], row["position"], row["offset"]) for row in rows],
+          [("BATCH_CRC", f"{t.topic}-1", 0, 0)], "findings")
+    after = {name: os.path.getmtime(os.path.join(base, name))
+             for base, _, names in os.walk(target.data_dir) for name in names}
+    equal(after, before, "files and their times")
+    inspect(t, "verify", f"{t.topic}:0", data_dir=target.data_dir)

@@ -153,14 +153,14 @@ static void foreign_directory_is_read(void **state)
     place_make(dir);
     place_file(dir, "meta.properties", (struct odk_bytes){ 0 });
     place_folder(dir, "k-3");
-    place_file(dir, "k-3/00000000000000000000.log", VIEW(golden_segment_log));
-    place_file(dir, "k-3/00000000000000000000.index", VIEW(golden_segment_index));
-    place_file(dir, "k-3/00000000000000000000.timeindex", VIEW(golden_segment_timeindex));
-    static const char starts[] = "0\n2\nj 3 1\nk 3 2\n";
+    place_file(dir, "k-3/00000000000000001000.log", VIEW(golden_segment_log));
+    place_file(dir, "k-3/00000000000000001000.index", VIEW(golden_segment_index));
+    place_file(dir, "k-3/00000000000000001000.timeindex", VIEW(golden_segment_timeindex));
+    static const char starts[] = "0\n2\nj 3 1\nk 3 1002\n";
     place_file(dir, "log-start-offset-checkpoint", (struct odk_bytes){ (const uint8_t *)starts, sizeof(starts) - 1 });
     look_into(&look, dir, "k-3");
     assert_int_equal(odk_dir_info(look.dir)->kind, ODK_DIR_KAFKA);
-    assert_int_equal(odk_part_start(look.part), 2);
+    assert_int_equal(odk_part_start(look.part), 1002);
     odk_part_find_end(look.part, &end);
     assert_int_equal(end.err, ODK_OK);
     odk_part_look(look.part, 0, &info);
@@ -168,7 +168,7 @@ static void foreign_directory_is_read(void **state)
     assert_int_equal(info.next, end.offset);
     assert_int_equal(odk_part_find_time(look.part, end.max_timestamp, &offset, &timestamp), ODK_OK);
     assert_int_equal(timestamp, end.max_timestamp);
-    assert_true(offset >= 2 && offset < end.offset);
+    assert_true(offset >= 1002 && offset < end.offset);
     look_away(&look);
     place_remove(dir);
 }
