@@ -114,7 +114,8 @@ struct odk_find_time {
     int64_t ret_timestamp; /* out: -1 when there is none */
     uint64_t priv[24];
 };
-/* Like odk_log_read: ODK_OK at once or ODK_ERR_PENDING. Compressed batches are opened to find the exact record. */
+/* Like odk_log_read: ODK_OK at once or ODK_ERR_PENDING. Compressed batches are opened to find the exact record; one
+ * that cannot be, or has more than 64 MiB inside, counts as one record: its first, at its largest timestamp. */
 ODK_MUST_USE enum odk_err odk_log_find_time(struct odk_log *log, struct odk_find_time *find);
 
 /* -- segments ------------------------------------------------------------------------------------------------------ */

@@ -3,12 +3,11 @@
 
 #include <stdlib.h>
 
+#include "base/limits.h"
 #include "store/format.h"
 #include "store/store.h"
 
-#define BATCH_BYTES_MAX (1u << 28) /* decompressed */
-
-#define ATTEMPTS_MAX    64u         /* to find pages still there that were brought in */
+#define ATTEMPTS_MAX 64u /* to find pages still there that were brought in */
 
 struct time_walk {
     struct odk_log *log;
@@ -24,15 +23,15 @@ static uint64_t *attempts_of(struct odk_find_time *find)
     return &find->priv[0];
 }
 
-/* The record inside one whole batch. ODK_ERR_NOT_FOUND: none there. */
+/* The record inside one whole batch. ODK_ERR_NOT_FOUND: none there. Others: the batch cannot be opened. */
 static enum odk_err batch_search(const struct time_walk *walk, struct odk_bytes bytes)
 {
     struct odk_record_iter it;
     struct odk_record record;
     bool found = false;
-    enum odk_err err = odk_record_iter_init(&it, bytes, BATCH_BYTES_MAX);
+    enum odk_err err = odk_record_iter_init(&it, bytes, BATCH_OPENED_BYTES_MAX);
     if (err != ODK_OK)
-        return err;
+        return odk_record_iter_end(&it);
     const int64_t start = walk->log->body->start_offset;
     const bool append_time = it.batch.attributes & ODK_BATCH_LOG_APPEND_TIME;
     while (!found && odk_record_next(&it, &record)) {
@@ -46,7 +45,22 @@ static enum odk_err batch_search(const struct time_walk *walk, struct odk_bytes 
     err = odk_record_iter_end(&it);
     if (found)
         return ODK_OK;
-    return err == ODK_OK ? ODK_ERR_NOT_FOUND : ODK_ERR_CORRUPT;
+    return err == ODK_OK ? ODK_ERR_NOT_FOUND : err;
+}
+
+/* A batch that cannot be opened, or not within the bound: producers' records are stored as they come, and one of them must
+ * not make the rest of the partition unsearchable. Its first record stands for all of it, at the time that the header tells:
+ * who reads from there misses nothing. */
+static enum odk_err batch_guess(const struct time_walk *walk, const uint8_t *header, enum odk_err err)
+{
+    struct odk_batch batch;
+    if (err != ODK_ERR_CORRUPT && err != ODK_ERR_TOO_LARGE && err != ODK_ERR_UNSUPPORTED)
+        return err;
+    enum odk_err head_err = odk_batch_decode(header, ODK_BATCH_HEADER_BYTES, &batch);
+    ASSERT(head_err == ODK_OK); /* it was found by its header */
+    walk->find->ret_offset = MAX(batch.base_offset, walk->log->body->start_offset);
+    walk->find->ret_timestamp = batch.max_timestamp;
+    return ODK_OK;
 }
 
 static enum odk_err batch_open(struct time_walk *walk, struct segment *segment, uint64_t pos, size_t len)
@@ -56,7 +70,7 @@ static enum odk_err batch_open(struct time_walk *walk, struct segment *segment, 
         return ODK_ERR_MEMORY;
     enum odk_err err = log_peek(walk->log, segment, pos, bytes, len, walk->may_block, &walk->absent);
     if (err == ODK_OK)
-        err = batch_search(walk, (struct odk_bytes){ .data = bytes, .len = len });
+        err = batch_guess(walk, bytes, batch_search(walk, (struct odk_bytes){ .data = bytes, .len = len }));
     free(bytes);
     return err;
 }

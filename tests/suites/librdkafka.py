@@ -14,7 +14,6 @@ from suite import FAILED, LEFT_OUT, NO_SECURITY, NO_TRANSACTIONS, ONE_NODE, PASS
 
 STATES = {"PASSED": PASSED, "FAILED": FAILED, "RUNNING": FAILED}
 SCENARIOS = {"default": (), "noautocreate": ("auto.create.topics.enable=false",)}
-OLD_FORMAT = "writes the message formats before 2 (Produce 0 to 2), which Kafka 4 does not take either"
 HANGS = "the library hangs as it closes a consumer whose topic was deleted, with Apache Kafka 4.3 too"
 
 # Tests of which parts are left out are run part by part: the words that choose a part, or, for None, every function of
@@ -38,14 +37,13 @@ class Librdkafka(Suite):
     kafka_version = "3.1.0"
     left_out = {
         "0045_subscribe_update_topic_remove": HANGS,
-        "0052_msg_timestamps": OLD_FORMAT,
         "0055_producer_latency/transactions": NO_TRANSACTIONS,
         "0061_consumer_lag/with transactions": NO_TRANSACTIONS,
         "0077_compaction": "compaction is not there yet",
         "0081_admin/do_test_CreateAcls": NO_SECURITY,
         "0081_admin/do_test_DescribeAcls": NO_SECURITY,
         "0081_admin/do_test_DeleteAcls": NO_SECURITY,
-        "0092_mixed_msgver": OLD_FORMAT,
+        "0092_mixed_msgver": "sends AlterConfigs with one key twice, which Kafka refuses since KRaft",
         "0097_ssl_verify": NO_SECURITY,
         "0098_consumer_txn": NO_TRANSACTIONS,
         "0101_fetch_from_follower": ONE_NODE,

@@ -400,6 +400,48 @@ static void a_bomb_is_refused_where_it_must_be_opened(void **state)
     harness_free(harness);
 }
 
+static void expect_found(struct harness *harness, const char *topic, int64_t timestamp, int64_t offset, int64_t found)
+{
+    struct odk_find_time find = { .timestamp = timestamp, .max = timestamp < 0 };
+    struct odk_log *log = topic_partition(harness_topic(harness, 0, topic), 0)->log;
+    assert_int_equal(odk_log_find_time(log, &find), ODK_OK); /* all of it is in memory */
+    assert_int_equal(find.ret_offset, offset);
+    assert_int_equal(find.ret_timestamp, found);
+}
+
+static void times_are_found_inside_compressed_batches_and_behind_bombs(void **state)
+{
+    (void)state;
+    struct harness *harness = harness_new(1, NULL);
+    make_topic(harness, "t", 1, NULL);
+    assert_int_equal(produce(harness, 9, "t", 0, COPY(golden_zstd)).error_code, KAFKA_NONE);
+    assert_int_equal(produce(harness, 1, "t", 0, COPY(golden_lz4_0)).error_code, KAFKA_NONE);
+    expect_found(harness, "t", NOW - 20, 0, NOW);
+    expect_found(harness, "t", NOW + 1, 1, NOW + 5); /* the third is at NOW - 10 */
+    expect_found(harness, "t", NOW + 6, -1, -1);
+    expect_found(harness, "t", -3, 1, NOW + 5);
+    assert_int_equal(produce(harness, 2, "t", 0, COPY(golden_lz4_1)).error_code, KAFKA_NONE);
+    expect_found(harness, "t", NOW + 6, 8, NOW + 10);
+    struct odk_bytes late[2];
+    for (int i = 0; i < 2; i++)
+        late[i] = make_batch(&(struct batch_options){ .timestamp = NOW + 100 * (i + 1), .count = 2 });
+    ((uint8_t *)(uintptr_t)late[0].data)[ODK_BATCH_HEADER_BYTES] = 2; /* its first record cannot be read */
+    batch_set_attributes(late[0], 0);
+    assert_int_equal(produce(harness, 9, "t", 0, late[0]).error_code, KAFKA_NONE);
+    assert_int_equal(produce(harness, 9, "t", 0, late[1]).error_code, KAFKA_NONE);
+    expect_found(harness, "t", NOW + 50, 9, NOW + 100);
+    expect_found(harness, "t", NOW + 150, 11, NOW + 200);
+    expect_found(harness, "t", -3, 11, NOW + 200);
+    make_topic(harness, "bomb", 1, NULL);
+    struct odk_bytes large = bomb(ODK_CODEC_GZIP, BATCH_OPENED_BYTES_MAX + 1);
+    assert_int_equal(produce(harness, 9, "bomb", 0, large).error_code, KAFKA_NONE);
+    assert_int_equal(produce(harness, 9, "bomb", 0, make_batch(&(struct batch_options){ .timestamp = NOW + 1 })).error_code,
+                     KAFKA_NONE);
+    expect_found(harness, "bomb", NOW, 0, NOW);
+    expect_found(harness, "bomb", NOW + 1, 1, NOW + 1);
+    harness_free(harness);
+}
+
 static void records_that_cannot_be_read_are_refused_where_they_are_opened(void **state)
 {
     (void)state;
@@ -576,6 +618,7 @@ int main(void)
         cmocka_unit_test(a_topic_may_want_its_own_codec),
         cmocka_unit_test(append_time_and_codec_go_together),
         cmocka_unit_test(a_bomb_is_refused_where_it_must_be_opened),
+        cmocka_unit_test(times_are_found_inside_compressed_batches_and_behind_bombs),
         cmocka_unit_test(records_that_cannot_be_read_are_refused_where_they_are_opened),
         cmocka_unit_test(repeated_batches_get_their_first_offset),
         cmocka_unit_test(acks_decide_who_is_answered),
