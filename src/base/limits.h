@@ -47,6 +47,10 @@
 #define FETCH_CONVERT_BYTES_MAX MIB(16)
 #define FETCH_CONVERT_OPENED_MAX MIB(32)
 
+/* Decompressed bytes after which a Produce goes on in the next turn of the loop, so that a request of a thousand batches
+ * that have to be opened stalls nobody for longer than one of them takes. */
+#define PRODUCE_STEP_BYTES MIB(1)
+
 /* Memory for making batches of old message sets that a shard keeps for the next one. */
 #define INTAKE_KEPT_BYTES_MAX MIB(2)
 

@@ -29,7 +29,8 @@ struct task {
 /* What the surrounding program gives each broker. */
 struct broker_env {
     void *context;
-    void (*post)(void *context, uint32_t shard, struct task *task); /* to another shard's inbox; never to itself */
+    void (*post)(void *context, uint32_t shard, struct task *task); /* to a shard's inbox; its own: runs
+                                                                       in the next turn */
     void (*random)(void *context, void *dst, size_t len);
     const struct odk_diag *diag;
     struct timers *timers;              /* the reactor's */

@@ -36,6 +36,7 @@ struct request {
     size_t frame_len;
     const struct request_peer *peer;
     void (*done)(struct request *request, enum request_end end);
+    void (*went_on)(struct request *request); /* NULL, or called when holds has become false */
 
     /* set by broker_request */
     struct broker *broker;
@@ -46,6 +47,7 @@ struct request {
     struct odk_str client_id;
     struct out out;
     bool ended;
+    bool holds; /* works in steps: later requests of the connection must not start, even if they may overlap */
 
     /* the handler's */
     struct arena arena;

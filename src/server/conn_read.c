@@ -107,6 +107,12 @@ static void conn_on_request_done(struct request *request, enum request_end end)
     conn_ready(conn);
 }
 
+/* Others may start now: not in here, this runs inside the broker. */
+static void conn_on_request_went_on(struct request *request)
+{
+    conn_ready(container_of(request, struct slot, request)->conn);
+}
+
 static void frame_finish(struct conn *conn)
 {
     struct slot *slot = reactor_slot_take(conn->reactor);
@@ -116,6 +122,7 @@ static void frame_finish(struct conn *conn)
     slot->body_len = conn->body_len;
     slot->may_overlap = broker_may_overlap(slot->body.data, slot->body_len);
     request_init(&slot->request, slot->body.data, slot->body_len, &conn->peer, conn_on_request_done);
+    slot->request.went_on = conn_on_request_went_on;
     list_push_back(&conn->slots, &slot->node);
     conn->slot_count++;
     conn->body = (struct buffer){ 0 };
@@ -141,7 +148,7 @@ void conn_read_dispatch(struct conn *conn)
         struct slot *slot = list_entry(node, struct slot, node);
         if (slot->state == SLOT_ENDED)
             continue;
-        all_overlap = all_overlap && slot->may_overlap;
+        all_overlap = all_overlap && slot->may_overlap && !slot->request.holds;
         if (slot_may_run(conn, slot, all_overlap)) {
             slot->state = SLOT_RUNNING;
             conn->running_count++;

@@ -5,6 +5,9 @@
  *   the owner:  append each batch; when the last one is durable or refused, the leg goes back
  *   this shard: the last leg back  -> answer
  *
+ * Batches that must be opened are checked in steps, a turn of the loop for each, so that nobody waits long; until the last
+ * one the request holds up the later ones of its connection, which keeps the order of appends.
+ *
  * Every success is synced, whatever acks says; acks=0 gets no answer, and a closed connection when something failed.
  * timeout_ms is not looked at: there are no replicas to wait for. A leg is touched by one shard at a time.
  *
@@ -47,6 +50,11 @@ struct produce {
     struct produce_request in;
     struct produce_item *items; /* in the order of the request */
     struct produce_leg *legs;   /* one per shard; first is NULL where there is nothing to do */
+    struct task step;           /* to the next turn, while there are items to check */
+    int32_t topic_at;           /* what is checked next: topic, partition in it, item */
+    int32_t partition_at;
+    struct produce_item *item_at;
+    size_t opened_bytes; /* in this turn */
     uint32_t legs_left;
     int32_t errors_left; /* records at fault that may yet be named */
 };
@@ -233,7 +241,9 @@ static void item_check(struct produce *produce, struct topic *topic, const struc
         .builder = &request->broker->builder,
         .bad_max = request->version >= PRODUCE_VERSION_RECORD_ERRORS ? produce->errors_left : 0,
     };
-    if (intake_take(&intake, wire_records_view(records)) == KAFKA_NONE) {
+    enum kafka_error error = intake_take(&intake, wire_records_view(records));
+    produce->opened_bytes += intake.opened_bytes;
+    if (error == KAFKA_NONE) {
         item_stage(produce, partition, intake.batch, item);
         return;
     }
@@ -266,22 +276,32 @@ static enum kafka_error topic_check(const struct produce *produce, const struct 
     return KAFKA_NONE;
 }
 
-static void items_check(struct produce *produce)
+/* The partitions of one topic from partition_at on. False: enough for this turn. */
+static bool topic_items_check(struct produce *produce, const struct produce_request_topic *asked)
 {
-    struct produce_item *item = produce->items;
-    for (int32_t i = 0; i < produce->in.topic_data_count; i++) {
-        const struct produce_request_topic *asked = &produce->in.topic_data[i];
-        struct topic *topic = NULL;
-        const char *message = NULL;
-        enum kafka_error error = topic_check(produce, asked, &topic, &message);
-        for (int32_t p = 0; p < asked->partition_data_count; p++, item++) {
-            item->index = asked->partition_data[p].index;
-            if (error == KAFKA_NONE)
-                item_check(produce, topic, &asked->partition_data[p].records, item);
-            else
-                item_refuse(item, error, message);
-        }
+    struct topic *topic = NULL;
+    const char *message = NULL;
+    enum kafka_error error = topic_check(produce, asked, &topic, &message);
+    for (; produce->partition_at < asked->partition_data_count; produce->partition_at++, produce->item_at++) {
+        struct produce_item *item = produce->item_at;
+        if (produce->opened_bytes >= PRODUCE_STEP_BYTES)
+            return false;
+        item->index = asked->partition_data[produce->partition_at].index;
+        if (error == KAFKA_NONE)
+            item_check(produce, topic, &asked->partition_data[produce->partition_at].records, item);
+        else
+            item_refuse(item, error, message);
     }
+    return true;
+}
+
+static bool items_check(struct produce *produce)
+{
+    produce->opened_bytes = 0;
+    for (; produce->topic_at < produce->in.topic_data_count; produce->topic_at++, produce->partition_at = 0)
+        if (!topic_items_check(produce, &produce->in.topic_data[produce->topic_at]))
+            return false;
+    return true;
 }
 
 static void legs_send(struct produce *produce)
@@ -300,6 +320,31 @@ static void legs_send(struct produce *produce)
         broker_post(broker, shard, &leg->task);
     }
     leg_count_down(produce);
+}
+
+static void produce_on_step(struct task *task, struct broker *broker);
+
+static void produce_step(struct produce *produce)
+{
+    struct request *request = produce->request;
+    struct broker *broker = request->broker;
+    if (!items_check(produce)) {
+        request->holds = true;
+        produce->step.run = produce_on_step;
+        broker->env.post(broker->env.context, broker->env.shard, &produce->step);
+        return;
+    }
+    bool held = request->holds;
+    request->holds = false;
+    if (held && request->went_on)
+        request->went_on(request);
+    legs_send(produce);
+}
+
+static void produce_on_step(struct task *task, struct broker *broker)
+{
+    (void)broker;
+    produce_step(container_of(task, struct produce, step));
 }
 
 static bool produce_prepare(struct produce *produce)
@@ -329,6 +374,6 @@ void handle_produce(struct request *request)
         request_too_large(request);
         return;
     }
-    items_check(produce);
-    legs_send(produce);
+    produce->item_at = produce->items;
+    produce_step(produce);
 }

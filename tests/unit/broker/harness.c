@@ -27,7 +27,6 @@ static void task_post(void *context, uint32_t shard, struct task *task)
 {
     struct harness_shard *from = context;
     struct harness_shard *to = &from->harness->shards[shard];
-    assert_ptr_not_equal(from, to);
     task->next = NULL;
     *to->inbox_end = task;
     to->inbox_end = &task->next;

@@ -442,6 +442,40 @@ static void times_are_found_inside_compressed_batches_and_behind_bombs(void **st
     harness_free(harness);
 }
 
+/* 16 batches of a MiB each, opened: a turn for each, in which others are served; in the end all are in. */
+static void opened_batches_are_checked_a_turn_each(void **state)
+{
+    (void)state;
+    enum { PARTS = 16 };
+    struct harness *harness = harness_new(2, NULL);
+    struct produce_response response;
+    struct produce_request_partition asked[PARTS] = { 0 };
+    struct iovec parts[PARTS];
+    make_topic(harness, "t", PARTS, "compression.type=zstd");
+    for (int32_t i = 0; i < PARTS; i++) {
+        struct odk_bytes batch = bomb(ODK_CODEC_LZ4, MIB(1));
+        parts[i] = (struct iovec){ .iov_base = (void *)(uintptr_t)batch.data, .iov_len = batch.len };
+        asked[i].index = i;
+        asked[i].records = (struct wire_records){ .parts = &parts[i], .part_count = 1, .len = batch.len };
+    }
+    struct produce_request_topic data = { .name = ODK_STR("t"), .partition_data = asked, .partition_data_count = PARTS };
+    struct produce_request request = { .acks = 1, .topic_data = &data, .topic_data_count = 1 };
+    struct call *call = call_begin(harness, 1, WIRE_KEY_PRODUCE, 9, &request);
+    for (int turn = 0; turn < PARTS - 1; turn++) {
+        assert_true(call->request.holds);
+        harness_turn(harness);
+    }
+    assert_false(call->request.holds);
+    assert_int_equal(call_end(call, &response), REQUEST_REPLY);
+    for (int32_t i = 0; i < PARTS; i++) {
+        assert_int_equal(response.responses[0].partition_responses[i].error_code, KAFKA_NONE);
+        assert_int_equal(response.responses[0].partition_responses[i].index, i);
+        assert_int_equal(response.responses[0].partition_responses[i].base_offset, 0);
+        free(parts[i].iov_base);
+    }
+    harness_free(harness);
+}
+
 static void records_that_cannot_be_read_are_refused_where_they_are_opened(void **state)
 {
     (void)state;
@@ -619,6 +653,7 @@ int main(void)
         cmocka_unit_test(append_time_and_codec_go_together),
         cmocka_unit_test(a_bomb_is_refused_where_it_must_be_opened),
         cmocka_unit_test(times_are_found_inside_compressed_batches_and_behind_bombs),
+        cmocka_unit_test(opened_batches_are_checked_a_turn_each),
         cmocka_unit_test(records_that_cannot_be_read_are_refused_where_they_are_opened),
         cmocka_unit_test(repeated_batches_get_their_first_offset),
         cmocka_unit_test(acks_decide_who_is_answered),

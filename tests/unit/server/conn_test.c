@@ -215,6 +215,28 @@ static void others_wait_for_an_unfinished_request(void **state)
     world_free(world);
 }
 
+static void later_ones_wait_while_a_request_holds_them_up(void **state)
+{
+    struct world *world = world_new(kind_of(state), MIB(1), MIB(8), 10);
+    int fd = client_new(world);
+    frame_send(world, fd, 'O', 1, 'p', 10);
+    frame_send(world, fd, 'O', 2, 'h', 10);
+    frame_send(world, fd, 'O', 3, 'e', 10);
+    ticks(world, 5);
+    assert_int_equal(fake(world)->started_count, 2);
+    fake_release(world->reactor.broker); /* the end of an earlier one changes nothing */
+    assert_int_equal(reply_read(world, fd), 1);
+    assert_int_equal(fake(world)->started_count, 2);
+    fake_go_on(world->reactor.broker);
+    ticks(world, 2);
+    assert_int_equal(fake(world)->started_count, 3);
+    fake_release(world->reactor.broker);
+    assert_int_equal(reply_read(world, fd), 2);
+    assert_int_equal(reply_read(world, fd), 3);
+    close(fd);
+    world_free(world);
+}
+
 static void a_frame_may_come_byte_by_byte(void **state)
 {
     struct world *world = world_new(kind_of(state), MIB(1), MIB(8), 10);
@@ -647,6 +669,7 @@ static void a_drain_answers_what_was_asked(void **state)
     }
 #define CASES(kind)                                                                                  \
     CASE(kind, replies_leave_in_the_order_of_requests), CASE(kind, others_wait_for_an_unfinished_request), \
+        CASE(kind, later_ones_wait_while_a_request_holds_them_up),                                   \
         CASE(kind, a_frame_may_come_byte_by_byte), CASE(kind, large_frames_pass_whole),              \
         CASE(kind, a_size_out_of_range_closes_only_that_connection),                                 \
         CASE(kind, a_handler_can_close_after_earlier_replies), CASE(kind, no_more_than_the_slots_are_taken), \

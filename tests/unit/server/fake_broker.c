@@ -74,9 +74,17 @@ void broker_request(struct broker *broker, struct request *request)
     switch (request->frame_len > 2 ? request->frame[2] : 'c') {
     case 'e': reply(request); break;
     case 'n': request->done(request, REQUEST_NO_REPLY); break;
+    case 'h': request->holds = true; /* fall through */
     case 'p': broker->fake.parked[broker->fake.parked_count++] = request; break;
     default: request->done(request, REQUEST_CLOSE); break;
     }
+}
+
+void fake_go_on(struct broker *broker)
+{
+    ASSERT(broker->fake.parked_count > 0 && broker->fake.parked[0]->holds);
+    broker->fake.parked[0]->holds = false;
+    broker->fake.parked[0]->went_on(broker->fake.parked[0]);
 }
 
 void fake_release(struct broker *broker)
@@ -109,6 +117,7 @@ void request_init(struct request *request, uint8_t *frame, size_t frame_len, con
     request->frame_len = frame_len;
     request->peer = peer;
     request->done = done;
+    request->holds = false;
 }
 
 void request_release(struct request *request)

@@ -4,6 +4,7 @@
  *
  *   e  answers at once with the frame's bytes      n  ends without a reply
  *   p  parks until fake_release                    c  asks for the connection to be closed
+ *   h  the same, and holds up later requests until fake_go_on
  *
  * Frames whose first byte is 'O' may overlap.
  */
@@ -22,4 +23,6 @@ struct fake_broker {
 
 /* Answers the oldest parked request. */
 void fake_release(struct broker *broker);
+/* The oldest parked request holds up the later ones no longer. */
+void fake_go_on(struct broker *broker);
 struct fake_broker *fake_of(struct broker *broker);
