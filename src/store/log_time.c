@@ -13,6 +13,7 @@ struct time_walk {
     struct odk_log *log;
     struct odk_find_time *find;
     int64_t wanted;
+    size_t opened_bytes; /* in vain so far */
     bool may_block;
     struct absent absent;
 };
@@ -24,14 +25,17 @@ static uint64_t *attempts_of(struct odk_find_time *find)
 }
 
 /* The record inside one whole batch. ODK_ERR_NOT_FOUND: none there. Others: the batch cannot be opened. */
-static enum odk_err batch_search(const struct time_walk *walk, struct odk_bytes bytes)
+static enum odk_err batch_search(struct time_walk *walk, struct odk_bytes bytes)
 {
     struct odk_record_iter it;
     struct odk_record record;
     bool found = false;
+    if (walk->opened_bytes > BATCH_OPENED_BYTES_MAX)
+        return ODK_ERR_TOO_LARGE;
     enum odk_err err = odk_record_iter_init(&it, bytes, BATCH_OPENED_BYTES_MAX);
     if (err != ODK_OK)
         return odk_record_iter_end(&it);
+    walk->opened_bytes += odk_record_iter_bytes(&it).len;
     const int64_t start = walk->log->body->start_offset;
     const bool append_time = it.batch.attributes & ODK_BATCH_LOG_APPEND_TIME;
     while (!found && odk_record_next(&it, &record)) {
@@ -48,8 +52,8 @@ static enum odk_err batch_search(const struct time_walk *walk, struct odk_bytes 
     return err == ODK_OK ? ODK_ERR_NOT_FOUND : err;
 }
 
-/* A batch that cannot be opened, or not within the bound: producers' records are stored as they come, and one of them must
- * not make the rest of the partition unsearchable. Its first record stands for all of it, at the time that the header tells:
+/* A batch that cannot be opened, or not within the bound (headers may promise records that are not there, many times):
+ * producers' records are stored as they come, and one of them must not make the rest of the partition unsearchable. Its first record stands for all of it, at the time that the header tells:
  * who reads from there misses nothing. */
 static enum odk_err batch_guess(const struct time_walk *walk, const uint8_t *header, enum odk_err err)
 {

@@ -432,6 +432,14 @@ static void times_are_found_inside_compressed_batches_and_behind_bombs(void **st
     expect_found(harness, "t", NOW + 50, 9, NOW + 100);
     expect_found(harness, "t", NOW + 150, 11, NOW + 200);
     expect_found(harness, "t", -3, 11, NOW + 200);
+    make_topic(harness, "lies", 1, NULL);
+    for (int i = 0; i < 9; i++) { /* the header says younger than any record is; 16 MiB each */
+        struct odk_bytes lie = bomb(ODK_CODEC_GZIP, MIB(16));
+        ((uint8_t *)(uintptr_t)lie.data)[42] ^= 0x40; /* of the largest timestamp, some ms */
+        batch_set_attributes(lie, ODK_CODEC_GZIP);
+        assert_int_equal(produce(harness, 9, "lies", 0, lie).error_code, KAFKA_NONE);
+    }
+    expect_found(harness, "lies", NOW + 10, 4, NOW + 0x40); /* after four in vain the fifth is believed */
     make_topic(harness, "bomb", 1, NULL);
     struct odk_bytes large = bomb(ODK_CODEC_GZIP, BATCH_OPENED_BYTES_MAX + 1);
     assert_int_equal(produce(harness, 9, "bomb", 0, large).error_code, KAFKA_NONE);
