@@ -26,9 +26,17 @@ def kafka_python():
     return f"kafka-python {kafka.__version__}"
 
 
+def node_module(name):
+    with open(os.path.join(ROOT, "build-node", "node_modules", name, "package.json")) as file:
+        return f"{name} " + json.load(file)["version"]
+
+
 def kafkajs():
-    with open(os.path.join(ROOT, "build-node", "node_modules", "kafkajs", "package.json")) as file:
-        return "kafkajs " + json.load(file)["version"]
+    return node_module("kafkajs")
+
+
+def kafka_node():
+    return node_module("kafka-node")
 
 
 def kafka_tools():
@@ -49,6 +57,7 @@ def command_line():
 
 
 CLIENTS = {"librdkafka": librdkafka, "kcat": kcat, "kafka_python": kafka_python, "kafkajs": kafkajs,
+           "kafka_node": kafka_node,
            "java": kafka_tools, "segments": segments, "server": server, "cli": command_line}
 for program in apps.PACKAGES:
     CLIENTS[program.replace("-", "_")] = lambda program=program: apps.name_and_version(program)
