@@ -43,11 +43,14 @@ fetch_jars() {
 }
 
 write_properties() {
-    local port=$1 controller=$2
+    local port=$1 controller=$2 node=1 override
+    for override in "${overrides[@]}"; do
+        [[ $override != node.id=* ]] || node=${override#*=}     # the one voter has to be this node
+    done
     cat >"$dir/server.properties" <<EOF
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:$controller
+node.id=$node
+controller.quorum.voters=$node@127.0.0.1:$controller
 listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller
 advertised.listeners=PLAINTEXT://127.0.0.1:$port
 controller.listener.names=CONTROLLER

@@ -104,12 +104,24 @@ struct owner {
     void *config;
 };
 
+/* Like config_places. A default of a weaker key, say of log.retention.hours for retention.ms, is no synonym unless the
+ * strongest key has a value: so Kafka's clients know it. Weaker keys that somebody set are named, which Kafka does not. */
+static uint32_t owned_places(const struct config_row *row, const struct broker_config *broker,
+                             struct config_place places[CONFIG_PLACES_MAX])
+{
+    uint32_t count = config_places(row->synonyms, broker, places);
+    struct odk_str rest = odk_str_from(row->synonyms), strongest;
+    if (count == 0 || places[0].source != CONFIG_SOURCE_DEFAULT || !config_list_next(&rest, &strongest))
+        return count;
+    return places[0].id == broker_config_find(strongest) ? count : 0;
+}
+
 static void owned_entry(struct describe *describe, const struct owner *owner, uint32_t id,
                         struct describe_configs_response_config *out)
 {
     const struct config_row *row = &owner->table->rows[id];
     struct config_place places[CONFIG_PLACES_MAX];
-    uint32_t count = config_places(row->synonyms, describe->request->broker->env.config, places);
+    uint32_t count = owned_places(row, describe->request->broker->env.config, places);
     bool own = config_own_texts(owner->table, owner->config)[id] != NULL;
     entry_fill(describe, row, owner->config, out);
     out->config_source = (int8_t)(own ? owner->source : count > 0 ? places[0].source : CONFIG_SOURCE_DEFAULT);

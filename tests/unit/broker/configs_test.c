@@ -437,6 +437,30 @@ static void broker_settings_have_two_layers_and_flow_to_topics(void **state)
     harness_free(harness);
 }
 
+/* As Kafka 4.3.1 answers, but for the last: it says nothing of log.retention.hours there. */
+static void defaults_of_weaker_keys_are_no_synonyms(void **state)
+{
+    (void)state;
+    struct harness *harness = harness_new(2, NULL);
+    make_topic(harness, "t", 1, NULL);
+    make_topic(harness, "own", 1, "retention.ms=77");
+    assert_string_equal(describe(harness, 1, TOPIC, "t", "retention.ms").synonyms, "");
+    assert_string_equal(describe(harness, 1, TOPIC, "t", "segment.ms").synonyms, "");
+    assert_string_equal(describe(harness, 1, TOPIC, "t", "flush.ms").synonyms, "");
+    assert_string_equal(describe(harness, 1, TOPIC, "own", "retention.ms").synonyms, "retention.ms=77@1");
+    assert_string_equal(describe(harness, 1, TOPIC, "t", "retention.bytes").synonyms, "log.retention.bytes=-1@5");
+    expect(harness, TOPIC, "t", "retention.ms", "604800000", 5);
+    set(harness, BROKER, "", "log.roll.ms", "77000000");
+    assert_string_equal(describe(harness, 1, TOPIC, "t", "segment.ms").synonyms,
+                        "log.roll.ms=77000000@3 log.roll.hours=168@5");
+    harness_free(harness);
+    harness = harness_new(2, "log.retention.hours=1\n");
+    make_topic(harness, "t", 1, NULL);
+    assert_string_equal(describe(harness, 1, TOPIC, "t", "retention.ms").synonyms,
+                        "log.retention.hours=1@4 log.retention.hours=168@5");
+    harness_free(harness);
+}
+
 static void the_node_keeps_its_number(void **state)
 {
     (void)state;
@@ -545,6 +569,7 @@ int main(void)
         cmocka_unit_test(one_request_changes_each_resource_once_and_each_key_once),
         cmocka_unit_test(validation_changes_nothing),
         cmocka_unit_test(broker_settings_have_two_layers_and_flow_to_topics),
+        cmocka_unit_test(defaults_of_weaker_keys_are_no_synonyms),
         cmocka_unit_test(the_node_keeps_its_number),
         cmocka_unit_test(groups_have_settings_of_their_own),
         cmocka_unit_test(stored_values_stay_inside_bounds_that_have_moved),
