@@ -18,11 +18,14 @@ void group_configs_settings(const struct broker *broker, struct odk_str group_id
     const struct group_configs_entry *entry = group_configs_find(&broker->group_configs, group_id);
     ret->session_timeout_ms = config->group_consumer_session_timeout_ms;
     ret->heartbeat_interval_ms = config->group_consumer_heartbeat_interval_ms;
+    ret->assignment_interval_ms = config->group_consumer_assignment_interval_ms;
     if (!entry)
         return;
     ret->session_timeout_ms = group_config_bounded(&entry->config, GROUP_CONFIG_consumer_session_timeout_ms, config);
     ret->heartbeat_interval_ms =
         group_config_bounded(&entry->config, GROUP_CONFIG_consumer_heartbeat_interval_ms, config);
+    ret->assignment_interval_ms =
+        group_config_bounded(&entry->config, GROUP_CONFIG_consumer_assignment_interval_ms, config);
 }
 
 static void entry_free(struct group_configs *configs, struct group_configs_entry *entry)

@@ -102,7 +102,6 @@ static void config_fill(struct groups_config *ret, const struct broker_config *c
         .initial_rebalance_delay_ms = config->group_initial_rebalance_delay_ms,
         .size_max = config->group_max_size,
         .modern_size_max = config->group_consumer_max_size,
-        .assignment_interval_ms = config->group_consumer_assignment_interval_ms,
         .offset_metadata_bytes_max = config->offset_metadata_max_bytes,
         .offsets_retention_ms = (int64_t)config->offsets_retention_minutes * MS_PER_MINUTE,
         .retention_check_interval_ms = config->offsets_retention_check_interval_ms,

@@ -11,7 +11,7 @@
 #define MARKER_ABORT  0
 #define MARKER_COMMIT 1
 
-#define LOAD_READ_BYTES        ((uint32_t)MIB(1))
+#define LOAD_READ_BYTES_MAX    ((uint32_t)MIB(1)) /* some milliseconds: others wait meanwhile */
 #define SCRATCH_BYTES_KEPT_MAX ((size_t)MIB(2))
 
 /* A topic that went while the groups were being loaded: they hear of it afterwards. */
@@ -204,9 +204,11 @@ static void load_read(struct group_load *load)
         load_kick(host);
         return;
     }
-    load->read = (struct odk_read){
-        .offset = load->offset, .bytes_max = LOAD_READ_BYTES, .at_least_one = true, .done = load_on_read
-    };
+    uint32_t bytes = (uint32_t)host->broker->env.config->offsets_load_buffer_size;
+    load->read = (struct odk_read){ .offset = load->offset,
+                                    .bytes_max = MIN(bytes, LOAD_READ_BYTES_MAX),
+                                    .at_least_one = true,
+                                    .done = load_on_read };
     enum odk_err err = odk_log_read(load->partition->log, &load->read);
     if (err == ODK_ERR_PENDING)
         return;

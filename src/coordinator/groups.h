@@ -87,6 +87,7 @@ struct group_topic {
 struct group_settings {
     int32_t session_timeout_ms; /* of the newer protocol */
     int32_t heartbeat_interval_ms;
+    int32_t assignment_interval_ms; /* least time between two targets */
 };
 
 struct groups_config {
@@ -95,7 +96,6 @@ struct groups_config {
     int32_t initial_rebalance_delay_ms;
     int32_t size_max;
     int32_t modern_size_max;
-    int32_t assignment_interval_ms; /* group.consumer.assignment.interval.ms */
     bool assignors[GROUP_ASSIGNOR_COUNT]; /* offered */
     enum group_assignor assignor_default; /* the first of group.consumer.assignors */
     int32_t offset_metadata_bytes_max;

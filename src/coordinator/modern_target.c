@@ -202,7 +202,9 @@ void modern_retarget(struct modern *modern)
 {
     struct groups *groups = modern_groups(modern);
     bool wanted = modern->epoch > modern->target_epoch && HASH_CNT(by_id, modern->members) > 0;
-    uint64_t due_ns = modern->target_ns + (uint64_t)groups->env.config->assignment_interval_ms * NS_PER_MS;
+    struct group_settings settings;
+    groups->env.settings(groups->env.context, group_id(modern->group), &settings);
+    uint64_t due_ns = modern->target_ns + (uint64_t)settings.assignment_interval_ms * NS_PER_MS;
     bool due = modern->target_ns == 0 || *groups->env.now_ns >= due_ns;
     if (!wanted || due)
         timer_cancel(groups->env.timers, &modern->target_due);

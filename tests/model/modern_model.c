@@ -550,7 +550,7 @@ static void run(struct prng *prng)
     m.prng = prng;
     m.lossy = true;
     rig_init(&m.rig);
-    m.rig.config.assignment_interval_ms = (int32_t)(prng_below(prng, 3) * 1500);
+    m.rig.settings.assignment_interval_ms = (int32_t)(prng_below(prng, 3) * 1500);
     m.uniform = chance(70);
     m.rig.config.assignors[GROUP_ASSIGNOR_RANGE] = !m.uniform;
     for (uint32_t i = 0; i < CLIENTS; i++)

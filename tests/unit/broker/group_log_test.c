@@ -298,6 +298,81 @@ static void a_marker_that_cannot_be_read_takes_the_partition_out_of_service(void
     harness_free(harness);
 }
 
+/* -- loading ----------------------------------------------------------------------------------------------------------- */
+
+/* How many questions are answered with "loading" after a start. */
+static int load_turns(const char *settings)
+{
+    char all[256];
+    (void)snprintf(all, sizeof(all), "%s%s", ONE_PARTITION, settings);
+    struct harness *harness = with_topic(all);
+    for (int32_t i = 0; i < 200; i++)
+        assert_int_equal(commit(harness, i % 8, i), KAFKA_NONE);
+    harness_restart(harness);
+    int turns = 0;
+    while (commit(harness, 0, 1) == KAFKA_COORDINATOR_LOAD_IN_PROGRESS) {
+        assert_in_range(turns++, 0, 1000);
+        harness_turn(harness);
+    }
+    harness_free(harness);
+    return turns;
+}
+
+static void the_load_buffer_says_how_much_is_read_in_a_turn(void **state)
+{
+    (void)state;
+    int usual = load_turns(""), small = load_turns("offsets.load.buffer.size=1\n");
+    assert_in_range(small, usual + 10, 1000); /* one batch in a turn; a call has some turns */
+}
+
+/* -- settings of a group --------------------------------------------------------------------------------------------- */
+
+static struct consumer_group_heartbeat_response beat(struct harness *harness, const char *member, int32_t epoch)
+{
+    struct consumer_group_heartbeat_request request;
+    struct consumer_group_heartbeat_response response;
+    struct odk_str topic = ODK_STR("t");
+    consumer_group_heartbeat_request_init(&request);
+    request.group_id = ODK_STR("g");
+    request.member_id = odk_str_from(member);
+    request.member_epoch = epoch;
+    request.rebalance_timeout_ms = epoch == 0 ? 1000 : -1;
+    request.subscribed_topic_names = &topic;
+    request.subscribed_topic_names_count = epoch == 0 ? 1 : -1;
+    request.topic_partitions_count = epoch == 0 ? 0 : -1;
+    assert_int_equal(harness_call(harness, 0, WIRE_KEY_CONSUMER_GROUP_HEARTBEAT, 1, &request, &response),
+                     REQUEST_REPLY);
+    assert_int_equal(response.error_code, KAFKA_NONE);
+    return response;
+}
+
+/* A second member comes right after the first: with an interval, the target waits. */
+static int32_t epoch_of_the_second(const char *interval)
+{
+    struct harness *harness = with_topic(ONE_PARTITION);
+    struct incremental_alter_configs_request_config config = { ODK_STR("consumer.assignment.interval.ms"), 0,
+                                                               odk_str_from(interval) };
+    struct incremental_alter_configs_request_resource resource = {
+        .resource_type = 32, .resource_name = ODK_STR("g"), .configs = &config, .configs_count = 1
+    };
+    struct incremental_alter_configs_request request = { .resources = &resource, .resources_count = 1 };
+    struct incremental_alter_configs_response response;
+    assert_int_equal(harness_call(harness, 0, WIRE_KEY_INCREMENTAL_ALTER_CONFIGS, 1, &request, &response),
+                     REQUEST_REPLY);
+    assert_int_equal(response.responses[0].error_code, KAFKA_NONE);
+    assert_int_equal(beat(harness, "a", 0).member_epoch, 1);
+    int32_t epoch = beat(harness, "b", 0).member_epoch;
+    harness_free(harness);
+    return epoch;
+}
+
+static void a_group_has_its_own_assignment_interval(void **state)
+{
+    (void)state;
+    assert_int_equal(epoch_of_the_second("0"), 2);
+    assert_int_equal(epoch_of_the_second("15000"), 1);
+}
+
 /* -- patterns --------------------------------------------------------------------------------------------------------- */
 
 /* As in Kafka: a pattern is asked of every topic. */
@@ -333,6 +408,8 @@ int main(void)
         cmocka_unit_test(only_what_was_committed_counts),
         cmocka_unit_test(later_offsets_are_not_taken_back),
         cmocka_unit_test(a_marker_that_cannot_be_read_takes_the_partition_out_of_service),
+        cmocka_unit_test(the_load_buffer_says_how_much_is_read_in_a_turn),
+        cmocka_unit_test(a_group_has_its_own_assignment_interval),
         cmocka_unit_test(patterns_match_internal_topics),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

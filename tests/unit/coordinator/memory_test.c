@@ -139,7 +139,7 @@ static void fill(bool (*one)(struct rig *, int))
     struct settled settled;
     rig_init(&rig);
     rig.memory.max = MAX_BYTES;
-    rig.config.assignment_interval_ms = 1000;
+    rig.settings.assignment_interval_ms = 1000;
     settle(&rig, &settled);
     for (int i = 0; i < 8; i++) {
         char name[64];
@@ -206,7 +206,7 @@ static void the_estimate_is_near_the_truth(void **state)
         struct rig rig;
         struct settled settled;
         rig_init(&rig);
-        rig.config.assignment_interval_ms = 1000;
+        rig.settings.assignment_interval_ms = 1000;
         settle(&rig, &settled);
         for (int t = 0; t < 8; t++)
             rig_topic(&rig, (char[]){ 'u', '-', (char)('0' + t), '\0' }, 500);

@@ -167,7 +167,7 @@ static void run(uint64_t seed)
     memset(actors, 0, sizeof(actors));
     for (uint32_t i = 0; i < 2; i++)
         snprintf(actors[i].instance, sizeof(actors[i].instance), "i%u", i);
-    rig.config.assignment_interval_ms = chance(30) ? 2000 : 0;
+    rig.settings.assignment_interval_ms = chance(30) ? 2000 : 0;
     bool modern = false;
     for (uint32_t i = 0; i < STEPS; i++) {
         step(&actors[prng_below(&prng, MEMBERS)]);

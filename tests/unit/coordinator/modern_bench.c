@@ -20,6 +20,7 @@ struct world {
     int64_t wall_ms;
     struct timers timers;
     struct group_memory memory;
+    int32_t interval_ms;
     uint64_t records, record_bytes, flush_count;
 };
 
@@ -76,7 +77,9 @@ static void settings(void *context, struct odk_str group_id, struct group_settin
 {
     (void)context;
     (void)group_id;
-    *ret = (struct group_settings){ .session_timeout_ms = 45000, .heartbeat_interval_ms = 5000 };
+    *ret = (struct group_settings){ .session_timeout_ms = 45000,
+                                    .heartbeat_interval_ms = 5000,
+                                    .assignment_interval_ms = w.interval_ms };
 }
 
 static void random_bytes(void *context, void *dst, size_t len)
@@ -160,12 +163,11 @@ static void run(uint32_t members, int32_t partitions, int32_t interval_ms)
 {
     static struct groups_config config;
     config = (struct groups_config){ .modern_size_max = INT32_MAX,
-                                     .assignment_interval_ms = interval_ms,
                                      .assignors = { true, true },
                                      .retention_check_interval_ms = 600000,
                                      .offsets_retention_ms = 600000,
                                      .consumer_enabled = true };
-    w = (struct world){ .now_ns = NS_PER_S, .wall_ms = 1, .memory = { .max = UINT64_MAX } };
+    w = (struct world){ .now_ns = NS_PER_S, .wall_ms = 1, .memory = { .max = UINT64_MAX }, .interval_ms = interval_ms };
     w.topic = (struct group_topic){ .id = { { 1 } }, .name = ODK_STR("t"), .partition_count = partitions };
     struct groups_env env = { .record = record,
                               .flush = flush,

@@ -397,7 +397,7 @@ static void the_assignor_that_most_ask_for_is_taken(void **state)
 static void targets_wait_for_the_interval(void **state)
 {
     struct rig *rig = *state;
-    rig->config.assignment_interval_ms = 1000;
+    rig->settings.assignment_interval_ms = 1000;
     rig_topic(rig, "t", 3);
     beat_is(JOIN(rig, "a", "t"), 1, "t:0,1,2");
     beat_is(JOIN(rig, "b", "t"), 1, "");
@@ -418,7 +418,7 @@ static void targets_wait_for_the_interval(void **state)
 static void a_target_that_is_due_survives_a_restart(void **state)
 {
     struct rig *rig = *state;
-    rig->config.assignment_interval_ms = 1000;
+    rig->settings.assignment_interval_ms = 1000;
     rig_topic(rig, "t", 2);
     (void)JOIN(rig, "a", "t");
     (void)JOIN(rig, "b", "t");
@@ -664,7 +664,7 @@ static void what_members_say_is_bounded(void **state)
     beat_refused(JOIN(rig, id, "t"), KAFKA_INVALID_REQUEST);
     id[GROUP_TEXT_BYTES_MAX] = '\0';
     beat_is(JOIN(rig, id, "t"), 1, "");
-    rig->config.assignment_interval_ms = INT32_MAX;
+    rig->settings.assignment_interval_ms = INT32_MAX;
     size_t used = 0;
     for (int i = 0; used < GROUP_TOLD_BYTES_MAX; i++)
         used += (size_t)snprintf(names + used, sizeof(names) - used, "%stopic-%040d", i ? "," : "", i);

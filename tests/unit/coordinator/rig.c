@@ -148,7 +148,6 @@ void rig_init(struct rig *rig)
         .initial_rebalance_delay_ms = 0,
         .size_max = INT32_MAX,
         .modern_size_max = INT32_MAX,
-        .assignment_interval_ms = 0,
         .assignors = { true, true },
         .assignor_default = GROUP_ASSIGNOR_UNIFORM,
         .offset_metadata_bytes_max = 4096,
