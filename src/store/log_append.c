@@ -205,6 +205,8 @@ static bool append_try(struct odk_append *append)
     struct odk_store *store = log->store;
     struct producers_verdict verdict = { 0 };
     enum odk_err err = append_judge(log, append, &verdict);
+    if (err == ODK_ERR_FULL)
+        producers_refused(&log->body->producers, &append->header);
     if (err != ODK_OK) {
         append_end(append, err);
         return true;

@@ -280,6 +280,16 @@ static void push_batch(struct producer *producer, struct producer_batch batch)
     producer->batches[producer->batch_count++] = batch;
 }
 
+void producers_refused(struct producers *producers, const struct odk_batch *batch)
+{
+    bool first = batch->producer_id >= 0 && batch->base_sequence == 0 && !find(producers, batch->producer_id);
+    if (!first || producers_count(producers) >= PRODUCERS_MAX) /* others are not forgotten for it */
+        return;
+    struct producer *producer = use(producers, batch->producer_id);
+    enter_epoch(producer, batch->producer_epoch);
+    producer->last_timestamp = batch->max_timestamp;
+}
+
 void producers_apply(struct producers *producers, const struct odk_batch *batch, int64_t base_offset)
 {
     ASSERT(!(batch->attributes & ODK_BATCH_CONTROL));

@@ -92,6 +92,13 @@ struct producers_verdict {
 MUST_USE enum odk_err producers_check(const struct producers *producers, const struct odk_batch *batch,
                                       struct producers_verdict *ret);
 
+/*
+ * A batch that was judged good is refused for lack of space. When it is the first of its producer (sequence 0), the producer
+ * is known from now on, so that what it has sent behind it is out of order and does not come before it: clients keep
+ * several batches in the air. In memory only: after a crash they send all of them again.
+ */
+void producers_refused(struct producers *producers, const struct odk_batch *batch);
+
 /* Takes in a data batch that begins at base_offset (the header's own is not looked at). Without a producer id nothing
  * happens. Does not judge: what the log holds is true. */
 void producers_apply(struct producers *producers, const struct odk_batch *batch, int64_t base_offset);

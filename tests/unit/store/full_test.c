@@ -96,6 +96,42 @@ static void what_makes_room_is_taken(void **state)
     drive_deinit(&d);
 }
 
+static enum odk_err put_sequence(struct drive *d, struct odk_log *log, int32_t sequence)
+{
+    struct odk_record_new record = { .timestamp = 1, .value = { (const uint8_t *)"v", 1 } };
+    struct odk_batch_new batch = {
+        .producer_id = 9, .producer_epoch = 0, .base_sequence = sequence, .records = &record, .record_count = 1
+    };
+    struct drive_append a = { .append.done = drive_on_append };
+    assert_int_equal(odk_batch_build(&batch, &a.append.batch, &a.append.len), ODK_OK);
+    uint8_t *bytes = a.append.batch;
+    odk_log_append(log, &a.append);
+    DRIVE_UNTIL(d, a.ready);
+    free(bytes);
+    return a.err;
+}
+
+/* The first batch of a producer finds no space, and its next ones are on their way already. */
+static void batches_do_not_overtake_one_that_found_no_space(void **state)
+{
+    (void)state;
+    struct drive d;
+    shortage_init(&d);
+    drive_start(&d);
+    struct odk_log *log = drive_log(&d, "orders-0", 1, 0);
+    shortage.full = true;
+    assert_int_equal(put(&d, log, false), ODK_OK);
+    DRIVE_UNTIL(&d, odk_log_state(log) == ODK_ERR_FULL);
+    assert_int_equal(put_sequence(&d, log, 0), ODK_ERR_FULL);
+    shortage.full = false;
+    DRIVE_UNTIL(&d, odk_log_state(log) == ODK_OK);
+    assert_int_equal(put_sequence(&d, log, 1), ODK_ERR_SEQUENCE);
+    assert_int_equal(put_sequence(&d, log, 0), ODK_OK);
+    assert_int_equal(put_sequence(&d, log, 1), ODK_OK);
+    drive_stop(&d);
+    drive_deinit(&d);
+}
+
 static void a_refused_spill_of_a_deleted_log_is_not_tried_again(void **state)
 {
     (void)state;
@@ -125,6 +161,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_makes_room_is_taken),
+        cmocka_unit_test(batches_do_not_overtake_one_that_found_no_space),
         cmocka_unit_test(a_refused_spill_of_a_deleted_log_is_not_tried_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

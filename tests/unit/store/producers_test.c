@@ -70,6 +70,26 @@ static void an_unknown_producer_may_start_anywhere(void **state)
     producers_deinit(&producers);
 }
 
+static void what_was_sent_behind_a_refused_first_batch_waits_for_it(void **state)
+{
+    (void)state;
+    struct producers producers = { 0 };
+    struct odk_batch first = batch_of(5, 3, 0, 2), later = batch_of(6, 3, 7, 1);
+    producers_refused(&producers, &first);
+    assert_int_equal(check(&producers, batch_of(5, 3, 2, 1)), ODK_ERR_SEQUENCE);
+    assert_int_equal(check(&producers, first), ODK_OK);
+    apply(&producers, first, 10);
+    assert_int_equal(check(&producers, batch_of(5, 3, 2, 1)), ODK_OK);
+    producers_refused(&producers, &first); /* a known one stays as it is */
+    assert_duplicate(&producers, first, 10);
+    producers_refused(&producers, &later); /* one that the log has forgotten goes on anywhere */
+    assert_int_equal(check(&producers, batch_of(6, 3, 9, 1)), ODK_OK);
+    struct odk_batch plain = batch_of(-1, -1, -1, 1);
+    producers_refused(&producers, &plain);
+    assert_int_equal(producers_count(&producers), 1);
+    producers_deinit(&producers);
+}
+
 static void sequences_follow_without_a_gap(void **state)
 {
     (void)state;
@@ -391,6 +411,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_log_without_producers_holds_nothing),
         cmocka_unit_test(an_unknown_producer_may_start_anywhere),
+        cmocka_unit_test(what_was_sent_behind_a_refused_first_batch_waits_for_it),
         cmocka_unit_test(sequences_follow_without_a_gap),
         cmocka_unit_test(the_last_five_batches_are_recognised),
         cmocka_unit_test(sequences_wrap),
