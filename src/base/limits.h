@@ -129,6 +129,11 @@
 /* Steps of one name through a regular expression: at most 5 ms. 300 alternatives need 2,300, usual patterns 2 to 50. */
 #define GROUP_REGEX_STEPS_MAX 8192u
 
-/* Steps of all names, when a member comes with a new pattern: a quarter of a second at the worst, while everybody waits.
- * Enough for a usual pattern and 10,000 topics that begin as it does, or a million that do not. */
+/* Steps of all names for one pattern: beyond it, it is too costly. Enough for a usual pattern and 10,000 topics that begin as
+ * it does, or a million that do not. */
 #define GROUP_REGEX_RESOLVE_STEPS_MAX 500000u
+
+/* Steps that patterns of all groups of a reactor take in one turn of the loop, about 2 ms (one name may go beyond it, see
+ * above), and the pause before the next ones. */
+#define GROUP_REGEX_TURN_STEPS 4096u
+#define GROUP_REGEX_PAUSE_MS   5

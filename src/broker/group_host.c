@@ -35,13 +35,23 @@ static bool env_topic_by_id(void *context, struct odk_uuid id, struct group_topi
     return topic_take(topics_by_id(&partition->host->broker->topics, id), ret);
 }
 
-static void env_topics_each(void *context, void (*visit)(void *visitor, const struct group_topic *topic), void *visitor)
+static bool env_topics_from(void *context, struct odk_str after,
+                            bool (*visit)(void *visitor, const struct group_topic *topic), void *visitor,
+                            bool *ret_ended)
 {
     const struct group_partition *partition = context;
-    for (const struct topic *topic = partition->host->broker->topics.by_name; topic; topic = topic->by_name.next) {
+    const struct topics *topics = &partition->host->broker->topics;
+    const struct topic *topic = after.data ? topics_by_name(topics, after) : topics->by_name;
+    if (after.data && !topic)
+        return false;
+    topic = after.data ? topic->by_name.next : topic;
+    bool on = true;
+    for (; topic && on; topic = topic->by_name.next) {
         struct group_topic view = topic_view(topic);
-        visit(visitor, &view);
+        on = visit(visitor, &view);
     }
+    *ret_ended = on;
+    return true;
 }
 
 static void env_settings(void *context, struct odk_str group_id, struct group_settings *ret)
@@ -66,7 +76,7 @@ struct groups *group_partition_groups_new(struct group_partition *partition)
         .answer = group_append_answer,
         .topic_by_name = env_topic_by_name,
         .topic_by_id = env_topic_by_id,
-        .topics_each = env_topics_each,
+        .topics_from = env_topics_from,
         .settings = env_settings,
         .random = env_random,
         .now_ns = &broker->now_ns,
@@ -74,6 +84,7 @@ struct groups *group_partition_groups_new(struct group_partition *partition)
         .timers = broker->env.timers,
         .config = &partition->host->config,
         .memory = &partition->host->memory,
+        .turn = &partition->host->turn,
         .diag = broker->env.diag,
     };
     return groups_new(&env);

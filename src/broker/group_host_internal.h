@@ -83,6 +83,7 @@ struct group_host {
     struct broker *broker;
     struct groups_config config;
     struct group_memory memory;
+    struct group_turn turn;
     struct odk_uuid topic_id;
     size_t segment_bytes; /* of the topic */
     struct group_partition **partitions; /* by index; NULL: another shard's */

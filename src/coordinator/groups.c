@@ -21,7 +21,9 @@ struct groups *groups_new(const struct groups_env *env)
     groups->expiry.fire = groups_expiry_fire;
     groups->forgetting.fire = groups_forgetting_fire;
     list_init(&groups->sweep);
+    groups->resolving_timer.fire = groups_resolving_fire;
     list_init(&groups->patterned);
+    list_init(&groups->resolving);
     name_index_init(&groups->offset_topics);
     name_index_init(&groups->subscribed_topics);
     name_index_init(&groups->pending_keys);
@@ -47,6 +49,7 @@ void groups_free(struct groups *groups)
         return;
     timer_cancel(groups->env.timers, &groups->expiry);
     timer_cancel(groups->env.timers, &groups->forgetting);
+    timer_cancel(groups->env.timers, &groups->resolving_timer);
     struct group *group, *next;
     HASH_ITER(by_id, groups->by_id, group, next)
     group_free(group, KAFKA_NOT_COORDINATOR);

@@ -111,6 +111,12 @@ struct group_memory {
     uint64_t used, max; /* bytes */
 };
 
+/* What groups that share it have left to do in this turn. */
+struct group_turn {
+    uint64_t now_ns; /* which turn it is */
+    uint32_t pattern_steps;
+};
+
 /* What surrounds the groups. Views that are handed to visit or returned are good within the event. */
 struct groups_env {
     void *context;
@@ -123,8 +129,10 @@ struct groups_env {
 
     bool (*topic_by_name)(void *context, struct odk_str name, struct group_topic *ret);
     bool (*topic_by_id)(void *context, struct odk_uuid id, struct group_topic *ret);
-    /* Those that a regular expression may match. */
-    void (*topics_each)(void *context, void (*visit)(void *visitor, const struct group_topic *topic), void *visitor);
+    /* All topics in the order of their coming, from the one behind after on (data NULL: from the first), until visit returns
+     * false; ret_ended: it never did. False: there is no topic after. */
+    bool (*topics_from)(void *context, struct odk_str after,
+                        bool (*visit)(void *visitor, const struct group_topic *topic), void *visitor, bool *ret_ended);
     void (*settings)(void *context, struct odk_str group_id, struct group_settings *ret);
     void (*random)(void *context, void *dst, size_t len);
 
@@ -134,6 +142,7 @@ struct groups_env {
     struct timers *timers;
     const struct groups_config *config;
     struct group_memory *memory;
+    struct group_turn *turn;
     const struct odk_diag *diag;
 };
 

@@ -73,9 +73,11 @@ struct modern_name {
     UT_hash_handle by_name;
 };
 
+struct modern_job;
+
 /* What a regular expression matched, and when. */
 struct modern_match {
-    struct odk_str *topics; /* a set (texts.h); NULL: the log says nothing of it */
+    struct odk_str *topics; /* a set (texts.h); NULL: the log says nothing of it yet */
     uint32_t count;
     int64_t at_ms;
 };
@@ -83,6 +85,7 @@ struct modern_match {
 struct modern_regex {
     uint32_t member_count;
     struct modern_match match;
+    struct modern_job *job;       /* NULL: all is known */
     struct topic_regex *compiled; /* NULL: not needed yet, or broken */
     bool broken;                  /* cannot be compiled or matched: what the log says stays */
     UT_hash_handle by_text;
@@ -205,13 +208,29 @@ void modern_drop_member(struct modern_member *member);
  * each that exists; 0 for none. Kafka's is another one, so a group that moves over is divided anew once.
  */
 int64_t modern_hash(const struct modern *modern);
-/* The names that a pattern matches now, ascending; in scratch. False: too costly. */
-bool modern_resolve(struct groups *groups, const struct topic_regex *regex, struct odk_str **ret_topics,
-                    uint32_t *ret_count);
+/* The compiled pattern; NULL: it is broken. */
+const struct topic_regex *modern_regex_ready(struct modern *modern, struct modern_regex *regex);
+/* It keeps what it has matched, and says why. */
+void modern_regex_broken(struct modern *modern, struct modern_regex *regex, const char *why);
+/* Records what it matches now, if that is news. topics: a set. */
+void modern_regex_resolved(struct modern *modern, struct modern_regex *regex, struct odk_str *topics, uint32_t count);
+#define MODERN_TOO_COSTLY "matching names has to follow too many alternatives"
 /* Takes back what the log says of regular expressions that nobody uses any longer. */
 void modern_regexes_tidy(struct modern *modern);
 /* Topics may have changed since the log was written. */
 void modern_topics_loaded(struct modern *modern);
+
+/* -- resolving patterns (modern_resolve.c) ---------------------------------------------------------------------------
+ */
+
+enum modern_resolved { MODERN_RESOLVED, MODERN_RESOLVE_LATER, MODERN_RESOLVE_TOO_COSTLY };
+
+/* The names that a pattern matches now, ascending; in scratch. LATER: that takes more than is left of this turn. */
+enum modern_resolved modern_resolve_now(struct groups *groups, const struct topic_regex *regex,
+                                        struct odk_str **ret_topics, uint32_t *ret_count);
+/* In the background; modern_regex_resolved or modern_regex_broken follows unless the pattern goes before. */
+void modern_resolve_later(struct modern *modern, struct modern_regex *regex);
+void modern_resolve_cancel(struct modern_regex *regex);
 
 /* -- target (modern_target.c) ---------------------------------------------------------------------------------------
  */
@@ -262,9 +281,11 @@ bool modern_told_same_topics(const struct consumer_group_member_metadata_value *
 /*
  * A member says something of itself, and may be new: facts of that, and all that follows from them (modern_change.c).
  *
- * regex  the topics that told's regular expression matches; not looked at when the group knows them
+ * match  the topics that told's regular expression matches; not looked at when the group knows them; topics NULL: they
+ *        are not known yet
  *
- * True when it subscribes to something else than before.
+ * ret_resubscribed: it subscribes to something else than before. With a pattern whose topics are not known that is not so
+ * until they are.
  */
 struct modern_member *modern_say(struct modern *modern, struct odk_str member_id,
                                  const struct consumer_group_member_metadata_value *told,

@@ -51,14 +51,20 @@ struct modern_member *modern_say(struct modern *modern, struct odk_str member_id
 {
     static const struct consumer_group_member_metadata_value nothing = { 0 };
     struct modern_member *member = modern_member_find(modern, member_id);
+    bool is_new = member == NULL;
     *ret_resubscribed = !modern_told_same_topics(member ? member->told : &nothing, told);
     if (!member || !modern_told_equal(member->told, told))
         member = modern_put_told(modern, member_id, told); /* told may be gone now, if it showed what was said before */
     struct modern_regex *regex = modern_regex_find(modern, member->told->subscribed_topic_regex);
-    if (regex && !regex->match.topics)
+    if (regex && !regex->match.topics && match->topics)
         modern_put_regex(modern, modern_regex_text(regex), match->topics, match->count);
+    bool later = regex && !regex->match.topics && !regex->broken;
+    if (later)
+        modern_resolve_later(modern, regex);
     if (*ret_resubscribed)
         modern_regexes_tidy(modern);
+    if (later && !is_new)
+        *ret_resubscribed = false;
     if (*ret_resubscribed || modern->epoch == 0)
         modern_bump(modern);
     return member;

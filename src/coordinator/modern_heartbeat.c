@@ -194,7 +194,7 @@ static bool find_room(struct beat *beat)
     return true;
 }
 
-/* A regular expression that the group does not know is matched before anything changes: it may be none. */
+/* A regular expression that the group does not know is read before anything changes: it may be none. */
 static bool read_regex(struct beat *beat)
 {
     struct group *group = beat->group;
@@ -207,10 +207,11 @@ static bool read_regex(struct beat *beat)
     if (!regex)
         return REFUSE(beat, KAFKA_INVALID_REGULAR_EXPRESSION, "%.*s is not a regular expression of RE2: %s",
                       ODK_STR_FMT(text), why);
-    bool good = modern_resolve(group->groups, regex, &beat->match.topics, &beat->match.count);
+    enum modern_resolved resolved = modern_resolve_now(group->groups, regex, &beat->match.topics, &beat->match.count);
     topic_regex_free(regex);
-    return good || REFUSE(beat, KAFKA_INVALID_REGULAR_EXPRESSION,
-                          "matching %.*s has to follow too many alternatives", ODK_STR_FMT(text));
+    return resolved != MODERN_RESOLVE_TOO_COSTLY ||
+           REFUSE(beat, KAFKA_INVALID_REGULAR_EXPRESSION, "matching %.*s has to follow too many alternatives",
+                  ODK_STR_FMT(text));
 }
 
 /* -- the answer --------------------------------------------------------------------------------------------------- */

@@ -153,6 +153,7 @@ static void regex_tidy(struct modern *modern, struct modern_regex *regex)
         return;
     modern->match_bytes -= regex_bytes(modern_regex_text(regex));
     HASH_DELETE(by_text, modern->regexes, regex);
+    modern_resolve_cancel(regex);
     topic_regex_free(regex->compiled);
     free(regex);
     if (!modern->regexes)

@@ -42,47 +42,6 @@ bool modern_subscribed(const struct group *group, struct odk_str topic)
 
 /* -- regular expressions ------------------------------------------------------------------------------------------ */
 
-#define TOO_COSTLY "matching names has to follow too many alternatives"
-
-struct resolve {
-    struct arena *scratch;
-    const struct topic_regex *regex;
-    struct odk_str *topics;
-    uint32_t count, capacity;
-    uint64_t steps; /* left */
-    bool too_costly;
-};
-
-static void resolve_one(void *context, const struct group_topic *topic)
-{
-    struct resolve *r = context;
-    enum topic_regex_verdict verdict = r->too_costly ? TOPIC_REGEX_NO : topic_regex_match(r->regex, topic->name, &r->steps);
-    r->too_costly |= verdict == TOPIC_REGEX_TOO_COSTLY;
-    if (verdict != TOPIC_REGEX_YES)
-        return;
-    if (r->count == r->capacity) {
-        r->capacity = r->capacity * 2 + 16;
-        struct odk_str *more = arena_new(r->scratch, struct odk_str, r->capacity);
-        ASSERT(more != NULL);
-        for (uint32_t i = 0; i < r->count; i++)
-            more[i] = r->topics[i];
-        r->topics = more;
-    }
-    r->topics[r->count++] = topic->name;
-}
-
-bool modern_resolve(struct groups *groups, const struct topic_regex *regex, struct odk_str **ret_topics,
-                    uint32_t *ret_count)
-{
-    struct resolve r = { .scratch = &groups->scratch, .regex = regex, .steps = GROUP_REGEX_RESOLVE_STEPS_MAX };
-    r.topics = arena_new(&groups->scratch, struct odk_str, 1);
-    ASSERT(r.topics != NULL);
-    groups->env.topics_each(groups->env.context, resolve_one, &r);
-    *ret_topics = r.topics;
-    *ret_count = texts_sort(r.topics, r.count);
-    return !r.too_costly;
-}
-
 void modern_regexes_tidy(struct modern *modern)
 {
     struct modern_regex *regex, *next;
@@ -91,7 +50,7 @@ void modern_regexes_tidy(struct modern *modern)
         modern_drop_regex(modern, regex);
 }
 
-static void regex_broken(struct modern *modern, struct modern_regex *regex, const char *why)
+void modern_regex_broken(struct modern *modern, struct modern_regex *regex, const char *why)
 {
     regex->broken = true;
     DIAG_WARN(modern_groups(modern)->env.diag, "group %.*s: a subscription no longer follows new topics: %s",
@@ -99,27 +58,37 @@ static void regex_broken(struct modern *modern, struct modern_regex *regex, cons
 }
 
 /* The pattern was checked when a member came with it; it is none only in a log that somebody else wrote. */
-static bool regex_ready(struct modern *modern, struct modern_regex *regex)
+const struct topic_regex *modern_regex_ready(struct modern *modern, struct modern_regex *regex)
 {
     char why[TOPIC_REGEX_WHY_BYTES] = "";
     if (!regex->compiled && !regex->broken) {
         regex->compiled = topic_regex_new(modern_regex_text(regex), why);
         if (!regex->compiled)
-            regex_broken(modern, regex, why);
+            modern_regex_broken(modern, regex, why);
     }
-    return !regex->broken;
+    return regex->broken ? NULL : regex->compiled;
+}
+
+static bool regex_put_if_news(struct modern *modern, struct modern_regex *regex, struct odk_str *topics, uint32_t count)
+{
+    bool news = !regex->match.topics || !texts_equal(topics, count, regex->match.topics, regex->match.count);
+    if (news)
+        modern_put_regex(modern, modern_regex_text(regex), topics, count);
+    return news;
 }
 
 static void regex_refresh(struct modern *modern, struct modern_regex *regex)
 {
+    const struct topic_regex *compiled = modern_regex_ready(modern, regex);
     struct odk_str *topics;
     uint32_t count;
-    if (!regex_ready(modern, regex))
+    if (!compiled)
         return;
-    if (!modern_resolve(modern_groups(modern), regex->compiled, &topics, &count))
-        regex_broken(modern, regex, TOO_COSTLY);
-    else if (!regex->match.topics || !texts_equal(topics, count, regex->match.topics, regex->match.count))
-        modern_put_regex(modern, modern_regex_text(regex), topics, count);
+    switch (modern_resolve_now(modern_groups(modern), compiled, &topics, &count)) {
+    case MODERN_RESOLVED: (void)regex_put_if_news(modern, regex, topics, count); return;
+    case MODERN_RESOLVE_LATER: modern_resolve_later(modern, regex); return;
+    case MODERN_RESOLVE_TOO_COSTLY: modern_regex_broken(modern, regex, MODERN_TOO_COSTLY); return;
+    }
 }
 
 /* The topic is to be among those that the pattern matched, or not. */
@@ -146,7 +115,7 @@ static bool regex_matches(struct modern *modern, struct modern_regex *regex, str
     uint64_t steps = GROUP_REGEX_STEPS_MAX;
     enum topic_regex_verdict verdict = topic_regex_match(regex->compiled, topic, &steps);
     if (verdict == TOPIC_REGEX_TOO_COSTLY)
-        regex_broken(modern, regex, TOO_COSTLY);
+        modern_regex_broken(modern, regex, MODERN_TOO_COSTLY);
     return verdict == TOPIC_REGEX_YES;
 }
 
@@ -156,12 +125,23 @@ static void bump_if_changed(struct modern *modern)
         modern_bump(modern);
 }
 
+/* A member may have changed to it and waited with its bump: there is one even if the topics are those of before. */
+void modern_regex_resolved(struct modern *modern, struct modern_regex *regex, struct odk_str *topics, uint32_t count)
+{
+    bool waited = !regex->match.topics;
+    (void)regex_put_if_news(modern, regex, topics, count);
+    if (waited && HASH_CNT(by_id, modern->members) > 0)
+        modern_bump(modern);
+    else
+        bump_if_changed(modern);
+}
+
 static void patterned_changed(struct modern *modern, const struct group_topic *topic, bool gone)
 {
     bool before = modern_subscribed(modern->group, topic->name);
     struct modern_regex *regex, *next;
     HASH_ITER(by_text, modern->regexes, regex, next)
-    if (regex_ready(modern, regex))
+    if (regex->match.topics && modern_regex_ready(modern, regex)) /* else the walk comes to it */
         regex_topic_set(modern, regex, topic->name, !gone && regex_matches(modern, regex, topic->name));
     if (before || modern_subscribed(modern->group, topic->name))
         bump_if_changed(modern);

@@ -20,6 +20,7 @@ struct world {
     int64_t wall_ms;
     struct timers timers;
     struct group_memory memory;
+    struct group_turn turn;
     int32_t interval_ms;
     uint64_t records, record_bytes, flush_count;
 };
@@ -67,10 +68,12 @@ static bool by_id(void *context, struct odk_uuid id, struct group_topic *ret)
     return odk_uuid_eq(id, w.topic.id);
 }
 
-static void each(void *context, void (*visit)(void *visitor, const struct group_topic *topic), void *visitor)
+static bool from(void *context, struct odk_str after, bool (*visit)(void *visitor, const struct group_topic *topic),
+                 void *visitor, bool *ret_ended)
 {
     (void)context;
-    visit(visitor, &w.topic);
+    *ret_ended = after.data || visit(visitor, &w.topic);
+    return true;
 }
 
 static void settings(void *context, struct odk_str group_id, struct group_settings *ret)
@@ -174,14 +177,15 @@ static void run(uint32_t members, int32_t partitions, int32_t interval_ms)
                               .answer = answer,
                               .topic_by_name = by_name,
                               .topic_by_id = by_id,
-                              .topics_each = each,
+                              .topics_from = from,
                               .settings = settings,
                               .random = random_bytes,
                               .now_ns = &w.now_ns,
                               .wall_ms = &w.wall_ms,
                               .timers = &w.timers,
                               .config = &config,
-                              .memory = &w.memory };
+                              .memory = &w.memory,
+                              .turn = &w.turn };
     struct reader *readers = calloc(members, sizeof(*readers));
     w.groups = groups_new(&env);
     groups_loaded(w.groups);

@@ -548,8 +548,116 @@ static void topics_that_came_while_nobody_looked_are_matched_at_the_start(void *
     rig->topics[1].topic =
         (struct group_topic){ .id = { { 255 } }, .name = odk_str_from(rig->topics[1].name), .partition_count = 1 };
     rig->topics[1].there = true;
+    rig->topics[1].number = ++rig->topic_count;
     rig_restart(rig);
     beat_is(BEAT(rig, .member = "a", .epoch = 1), 2, "ta:0 tb:0");
+}
+
+/* Takes some 600 steps for each of these names, so that 15 of them are more than one turn has. */
+#define SLOW_PATTERN ".*a.*a.*a.*c?.*[xy]"
+#define SLOW_TOPICS  15
+
+static void slow_topics(struct rig *rig, const char *last)
+{
+    for (int i = 0; i < SLOW_TOPICS; i++) {
+        char name[64];
+        snprintf(name, sizeof(name), "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-%02d-%s", i, i % 5 ? "n" : last);
+        rig_topic(rig, name, 1);
+    }
+}
+
+static uint32_t partitions_in(const char *assignment)
+{
+    uint32_t count = 0;
+    for (const char *at = assignment; (at = strchr(at, ':')) != NULL; at++)
+        count++;
+    return count;
+}
+
+/* Beats until there is nothing new for a while. */
+static struct beat_out beat_on(struct rig *rig, const char *member, int32_t epoch)
+{
+    struct beat_out last = { 0 };
+    for (int i = 0; i < 20; i++) {
+        rig_advance(rig, GROUP_REGEX_PAUSE_MS);
+        struct beat_out out = BEAT(rig, .member = member, .epoch = epoch);
+        assert_int_equal(out.error, KAFKA_NONE);
+        epoch = out.epoch;
+        if (out.assigned)
+            last = out;
+    }
+    return last;
+}
+
+static void a_slow_pattern_is_matched_over_several_turns(void **state)
+{
+    struct rig *rig = *state;
+    slow_topics(rig, "x");
+    struct beat_out out = REGEX(rig, "a", SLOW_PATTERN);
+    beat_is(out, 1, ""); /* it is in, and has nothing yet */
+    assert_null(rig_last(rig, GROUP_RECORD_REGEX));
+    beat_is(BEAT(rig, .member = "a", .epoch = 1), 1, NULL);
+    rig_restart(rig); /* begins again */
+    out = beat_on(rig, "a", 1);
+    assert_int_equal(out.epoch, 2);
+    assert_int_equal(partitions_in(out.assignment), 3);
+    assert_non_null(rig_last(rig, GROUP_RECORD_REGEX));
+    rig_advance(rig, 1000);
+    struct beat_out second = REGEX(rig, "b", SLOW_PATTERN); /* known already */
+    assert_int_equal(second.epoch, 3);
+}
+
+static void topics_come_and_go_while_a_pattern_is_matched(void **state)
+{
+    struct rig *rig = *state;
+    slow_topics(rig, "x");
+    beat_is(REGEX(rig, "a", SLOW_PATTERN), 1, "");
+    char first[64];
+    snprintf(first, sizeof(first), "%s", rig->topics[0].name);
+    rig_topic_delete(rig, first); /* it has been found already */
+    rig_topic(rig, "aaa-late-y", 1);
+    struct beat_out out = beat_on(rig, "a", 1);
+    assert_int_equal(partitions_in(out.assignment), 3);
+    assert_non_null(strstr(out.assignment, "aaa-late-y:0"));
+    assert_null(strstr(out.assignment, first));
+}
+
+/* The walk stands at a topic that goes: it begins again. */
+static void a_walk_outlives_where_it_stands(void **state)
+{
+    struct rig *rig = *state;
+    slow_topics(rig, "x");
+    beat_is(REGEX(rig, "a", SLOW_PATTERN), 1, "");
+    for (int i = 1; i < SLOW_TOPICS; i++)
+        if (i % 5)
+            rig_topic_delete(rig, rig->topics[i].name);
+    assert_int_equal(partitions_in(beat_on(rig, "a", 1).assignment), 3);
+}
+
+static void a_member_keeps_what_it_has_until_its_new_pattern_is_known(void **state)
+{
+    struct rig *rig = *state;
+    slow_topics(rig, "x");
+    rig_topic(rig, "t", 1);
+    beat_is(REGEX(rig, "a", "t"), 1, "t:0");
+    rig_advance(rig, 1000);
+    beat_is(BEAT(rig, .member = "a", .epoch = 1, .regex = SLOW_PATTERN), 1, NULL);
+    beat_is(BEAT(rig, .member = "a", .epoch = 1), 1, NULL);
+    rig_advance(rig, 1000);
+    struct beat_out out = BEAT(rig, .member = "a", .epoch = 1);
+    beat_is(out, 1, ""); /* gives t up */
+    out = BEAT(rig, .member = "a", .epoch = 1, .owned = "");
+    assert_int_equal(partitions_in(out.assignment), 3);
+}
+
+static void a_group_that_goes_while_its_pattern_is_matched_is_gone(void **state)
+{
+    struct rig *rig = *state;
+    slow_topics(rig, "x");
+    beat_is(REGEX(rig, "a", SLOW_PATTERN), 1, "");
+    assert_int_equal(LEAVE(rig, "a").error, KAFKA_NONE);
+    rig_advance(rig, 1000);
+    assert_null(rig_last(rig, GROUP_RECORD_REGEX));
 }
 
 /* -- offsets ------------------------------------------------------------------------------------------------------ */
@@ -724,6 +832,11 @@ int main(void)
         T(a_regular_expression_that_nobody_uses_is_forgotten),
         T(names_and_a_regular_expression_add_up),
         T(topics_that_came_while_nobody_looked_are_matched_at_the_start),
+        T(a_slow_pattern_is_matched_over_several_turns),
+        T(topics_come_and_go_while_a_pattern_is_matched),
+        T(a_walk_outlives_where_it_stands),
+        T(a_member_keeps_what_it_has_until_its_new_pattern_is_known),
+        T(a_group_that_goes_while_its_pattern_is_matched_is_gone),
         T(commits_of_an_epoch_before_are_taken_for_what_was_owned_then),
         T(offsets_are_read_by_members_of_today),
         T(offsets_of_subscribed_topics_do_not_expire),

@@ -73,12 +73,34 @@ static bool env_topic_by_id(void *context, struct odk_uuid id, struct group_topi
     return false;
 }
 
-static void env_topics_each(void *context, void (*visit)(void *visitor, const struct group_topic *topic), void *visitor)
+/* The first topic that came after this number. */
+static const struct rig_topic *topic_behind(const struct rig *rig, uint32_t number)
 {
-    struct rig *rig = context;
-    for (uint32_t i = 0; i < RIG_TOPICS; i++)
-        if (rig->topics[i].there)
-            visit(visitor, &rig->topics[i].topic);
+    const struct rig_topic *found = NULL;
+    for (uint32_t i = 0; i < RIG_TOPICS; i++) {
+        const struct rig_topic *topic = &rig->topics[i];
+        if (topic->there && topic->number > number && (!found || topic->number < found->number))
+            found = topic;
+    }
+    return found;
+}
+
+static bool env_topics_from(void *context, struct odk_str after,
+                            bool (*visit)(void *visitor, const struct group_topic *topic), void *visitor,
+                            bool *ret_ended)
+{
+    const struct rig *rig = context;
+    uint32_t number = 0;
+    for (uint32_t i = 0; after.data && i < RIG_TOPICS; i++)
+        if (rig->topics[i].there && odk_str_eq(rig->topics[i].topic.name, after))
+            number = rig->topics[i].number;
+    if (after.data && number == 0)
+        return false;
+    bool on = true;
+    for (const struct rig_topic *topic; on && (topic = topic_behind(rig, number)) != NULL; number = topic->number)
+        on = visit(visitor, &topic->topic);
+    *ret_ended = on;
+    return true;
 }
 
 static void env_settings(void *context, struct odk_str group_id, struct group_settings *ret)
@@ -111,7 +133,7 @@ static struct groups *groups_make(struct rig *rig, void (*record)(void *, struct
         .answer = env_answer,
         .topic_by_name = env_topic_by_name,
         .topic_by_id = env_topic_by_id,
-        .topics_each = env_topics_each,
+        .topics_from = env_topics_from,
         .settings = env_settings,
         .random = env_random,
         .now_ns = &rig->now_ns,
@@ -119,6 +141,7 @@ static struct groups *groups_make(struct rig *rig, void (*record)(void *, struct
         .timers = &rig->timers,
         .config = &rig->config,
         .memory = &rig->memory,
+        .turn = &rig->turn,
         .diag = &rig->diag,
     };
     return groups_new(&env);
@@ -223,6 +246,7 @@ const struct group_topic *rig_topic(struct rig *rig, const char *name, int32_t p
         slot->topic.name = odk_str_from(slot->name);
         env_random(rig, slot->topic.id.b, sizeof(slot->topic.id.b));
         slot->there = true;
+        slot->number = ++rig->topic_count;
     }
     slot->topic.partition_count = partition_count;
     groups_topic_changed(rig->groups, &slot->topic, false);

@@ -33,12 +33,14 @@ struct rig_topic {
     struct group_topic topic;
     char name[64];
     bool there;
+    uint32_t number; /* in the order of coming, from 1 on */
 };
 
 struct rig {
     struct groups *groups;
     struct groups_config config;
     struct group_settings settings;
+    struct group_turn turn;
     struct group_memory memory; /* no bound unless a test sets one */
     struct odk_diag diag;
     char line[RIG_LINE]; /* the last diagnostic line */
@@ -47,6 +49,7 @@ struct rig {
     struct timers timers;
     struct prng prng;
     struct rig_topic topics[RIG_TOPICS];
+    uint32_t topic_count; /* that have ever been made */
     struct rig_log log;
     uint32_t flush_count;
     size_t unflushed;   /* records since the last flush */
