@@ -241,8 +241,8 @@ static int16_t alter_error(struct harness *harness, enum kind kind, const char *
     struct incremental_alter_configs_response response;
     assert_int_equal(harness_call(harness, 0, WIRE_KEY_INCREMENTAL_ALTER_CONFIGS, 1, &request, &response),
                      REQUEST_REPLY);
-    bool named = memmem(response.responses[0].error_message.data, response.responses[0].error_message.len, key,
-                        strlen(key)) != NULL;
+    struct odk_str said = response.responses[0].error_message;
+    bool named = said.data && memmem(said.data, said.len, key, strlen(key)) != NULL;
     assert_true(response.responses[0].error_code == KAFKA_NONE || named);
     return response.responses[0].error_code;
 }
