@@ -63,7 +63,8 @@ void odk_log_configure(struct odk_log *log, const struct odk_log_config *config)
 /* Leader epoch of the record at offset, -1 when unknown. */
 int32_t odk_log_epoch_of(struct odk_log *log, int64_t offset);
 /* Where an epoch ends: ret_epoch the largest known epoch <= epoch, ret_end_offset the start of the next one or the end
- * of the log; (-1, -1) when epoch is unknown and above all. Source: KIP-101, OffsetForLeaderEpoch. */
+ * of the log; (-1, -1) when epoch is above odk_log_epoch, which is known before it has a record. Source: KIP-101,
+ * OffsetForLeaderEpoch. */
 void odk_log_epoch_end(struct odk_log *log, int32_t epoch, int32_t *ret_epoch, int64_t *ret_end_offset);
 /* The epoch that new batches get. */
 int32_t odk_log_epoch(struct odk_log *log);

@@ -289,7 +289,14 @@ void odk_log_epoch_end(struct odk_log *log, int32_t epoch, int32_t *ret_epoch, i
         *ret_end_offset = -1;
         return;
     }
-    epochs_end_of(&log->body->epochs, epoch, log->body->end_offset, ret_epoch, ret_end_offset);
+    const struct epochs *known = &log->body->epochs;
+    int32_t newest = odk_log_epoch(log), latest = epochs_latest(known);
+    epochs_end_of(known, epoch, log->body->end_offset, ret_epoch, ret_end_offset);
+    if (epoch <= latest || epoch < 0 || epoch > newest)
+        return;
+    /* The newest begins with the start that it was made for, before it has a record: at the end of the log. */
+    *ret_epoch = epoch == newest || latest < 0 ? epoch : latest;
+    *ret_end_offset = log->body->end_offset;
 }
 
 void odk_log_producers(struct odk_log *log, void (*visit)(void *context, const struct odk_producer_info *info),

@@ -15,7 +15,6 @@ struct epochs_asked {
     struct offset_for_leader_epoch_response reply;
 };
 
-/* The newest epoch begins with the start that it was made for, before it has a record. */
 static void part_look(struct part *base, struct partition *partition, struct broker *at)
 {
     struct epoch_part *part = container_of(base, struct epoch_part, part);
@@ -27,9 +26,6 @@ static void part_look(struct part *base, struct partition *partition, struct bro
     int64_t end = odk_log_end_offset(partition->log);
     if (end < 0) {
         answer->error_code = KAFKA_KAFKA_STORAGE_ERROR;
-    } else if (wanted >= 0 && wanted == odk_log_epoch(partition->log)) {
-        answer->leader_epoch = wanted;
-        answer->end_offset = end;
     } else if (wanted >= 0) {
         odk_log_epoch_end(partition->log, wanted, &answer->leader_epoch, &answer->end_offset);
     }

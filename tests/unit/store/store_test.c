@@ -58,6 +58,47 @@ static void survives_a_crash(void **state)
     drive_deinit(&d);
 }
 
+static void check_epoch_end(struct odk_log *log, int32_t epoch, int32_t want_epoch, int64_t want_end)
+{
+    int32_t got;
+    int64_t end;
+    odk_log_epoch_end(log, epoch, &got, &end);
+    assert_int_equal(got, want_epoch);
+    assert_int_equal(end, want_end);
+}
+
+/* A reader names the epoch that Metadata told it, also when nothing was written under it yet. */
+static void the_newest_epoch_is_known_before_it_has_a_record(void **state)
+{
+    (void)state;
+    struct drive d;
+    drive_init(&d);
+    drive_start(&d);
+    struct odk_log *log = drive_log(&d, "orders-0", 1, 0);
+    int32_t first = odk_log_epoch(log);
+    check_epoch_end(log, first, first, 0);
+    check_epoch_end(log, first + 1, -1, -1);
+    check_epoch_end(log, -1, -1, -1);
+    fill(&d, log, 0, 7, 300);
+    int64_t end = odk_log_end_offset(log);
+    for (int i = 0; i < 2; i++) { /* starts that are not clean */
+        drive_crash(&d);
+        drive_start(&d);
+        log = drive_log(&d, "orders-0", 1, 0);
+    }
+    int32_t newest = odk_log_epoch(log);
+    assert_int_equal(newest, first + 2);
+    check_epoch_end(log, first, first, end);
+    check_epoch_end(log, first + 1, first, end);
+    check_epoch_end(log, newest, newest, end);
+    check_epoch_end(log, newest + 1, -1, -1);
+    fill(&d, log, 0, 3, 300);
+    check_epoch_end(log, first + 1, first, end);
+    check_epoch_end(log, newest, newest, odk_log_end_offset(log));
+    drive_stop(&d);
+    drive_deinit(&d);
+}
+
 static void survives_a_clean_stop(void **state)
 {
     (void)state;
@@ -120,6 +161,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_what_was_appended),
         cmocka_unit_test(survives_a_crash),
+        cmocka_unit_test(the_newest_epoch_is_known_before_it_has_a_record),
         cmocka_unit_test(survives_a_clean_stop),
         cmocka_unit_test(journal_wraps_and_checkpoints),
     };
