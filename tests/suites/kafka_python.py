@@ -1,4 +1,4 @@
-"""kafka-python's integration tests, of version 3, from a checkout of its repository: a client in Python alone that sends
+"""kafka-python's integration tests, of version 3, from a checkout of its repository: a client all in Python that sends
 the newest versions of everything."""
 
 import os
@@ -11,7 +11,8 @@ from suite import NO_SECURITY, NO_TRANSACTIONS
 class KafkaPython(PytestSuite):
     name, title = "kafka_python", "kafka-python"
     checkout_name = "kafka_python"
-    packages = ("pytest", "pytest-mock", "pytest-timeout", "py", "lz4", "zstandard", "python-snappy", "crc32c", "xxhash")
+    packages = ("pytest", "pytest-mock", "pytest-timeout", "py", "lz4", "zstandard", "python-snappy", "crc32c",
+                "xxhash")
     tests = os.path.join("test", "integration")
     # The settings that its own brokers are started with, as far as tests notice. One of them wants the address to be in
     # the broker's settings.

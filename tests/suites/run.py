@@ -34,9 +34,10 @@ from confluent_go import ConfluentGo  # noqa: E402
 from franz_go import FranzGo  # noqa: E402
 from kafka_go import KafkaGo  # noqa: E402
 from kafka_python import KafkaPython  # noqa: E402
+from kafkajs import Kafkajs  # noqa: E402
 from librdkafka import Librdkafka  # noqa: E402
 
-SUITES = [Librdkafka, ConfluentGo, FranzGo, KafkaGo, KafkaPython]
+SUITES = [Librdkafka, ConfluentGo, FranzGo, KafkaGo, KafkaPython, Kafkajs]
 RESULTS = os.path.join(HERE, "results")
 
 
@@ -158,7 +159,7 @@ def parse_options(argv):
     parser.add_argument("--keep", metavar="DIR", help="keep logs and the server's files there")
     parser.add_argument("--source", help="librdkafka: a built source tree instead of Debian's")
     parser.add_argument("--checkout", action="append", default=[], type=checkout, metavar="NAME=PATH",
-                        help="sources of a suite that is in no package, say kafka_python=/src/kafka-python; built there")
+                        help="sources of a suite that is in no package, say kafkajs=/src/kafkajs; built there")
     parser.add_argument("--kafka-version", help="librdkafka: what it is told the broker is")
     parser.add_argument("--protocol", choices=["classic", "consumer"], default="classic",
                         help="librdkafka from 2.4: protocol of its groups")
