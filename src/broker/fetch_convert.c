@@ -143,7 +143,7 @@ static enum odk_err batch_convert(struct target *target, struct odk_bytes data, 
     if (err != ODK_OK)
         return err;
     err = odk_record_iter_init(&it, data, BATCH_OPENED_BYTES_MAX);
-    size_t opened = odk_record_iter_bytes(&it).len;
+    size_t opened = err == ODK_OK ? odk_record_iter_bytes(&it).len : BATCH_OPENED_BYTES_MAX; /* perhaps up to the bound */
     target->convert->opened_left -= MIN(opened, target->convert->opened_left);
     while (err == ODK_OK && !target->full && odk_record_next(&it, &record)) {
         struct odk_message message = { .offset = record.offset,

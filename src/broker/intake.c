@@ -112,6 +112,12 @@ static enum kafka_error refuse_unread(struct intake *intake, enum odk_err err)
     }
 }
 
+/* What failed has perhaps been opened up to the bound. */
+static size_t opened_bytes(const struct intake *intake, enum odk_err err, size_t len)
+{
+    return err == ODK_OK ? len : intake_opened_max(intake->rules.config);
+}
+
 /* -- batches ------------------------------------------------------------------------------------------------------- */
 
 static enum odk_codec codec_of(const struct odk_batch *batch)
@@ -143,7 +149,7 @@ static enum kafka_error batch_open(struct intake *intake, struct odk_bytes data,
     enum odk_codec codec = codec_wanted(intake->rules.config, codec_of(batch));
     if (err == ODK_OK)
         err = records_check(intake, &it);
-    intake->opened_bytes = records.len;
+    intake->opened_bytes = opened_bytes(intake, err, records.len);
     if (err == ODK_OK && intake->refusal.error == KAFKA_NONE && codec != codec_of(batch))
         (void)pack(intake, batch, records, codec);
     err = odk_record_iter_end(&it);
@@ -206,9 +212,9 @@ static enum kafka_error set_take(struct intake *intake, struct odk_bytes data)
     enum odk_err err = messages_gather(intake, &it, &stamped);
     enum odk_codec sent = it.codec;
     enum odk_err walk_err = odk_message_iter_end(&it);
-    intake->opened_bytes = builder->len;
     if (err == ODK_OK)
         err = walk_err;
+    intake->opened_bytes = opened_bytes(intake, err, builder->len);
     if (err != ODK_OK)
         (void)refuse_unread(intake, err);
     else if (stamped)

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
@@ -26,7 +27,8 @@ from harness.clients import consumer, create_topic, produce_all, producer, read_
 from harness.hostile import Hostile
 from harness.raw import Closed, Connection
 
-NONE, CORRUPT_MESSAGE, INVALID_REQUIRED_ACKS, UNSUPPORTED_VERSION, INVALID_RECORD = 0, 2, 21, 35, 87
+NONE, CORRUPT_MESSAGE, MESSAGE_TOO_LARGE = 0, 2, 10
+INVALID_REQUIRED_ACKS, UNSUPPORTED_VERSION, INVALID_RECORD = 21, 35, 87
 CLOSE_S = 5
 NOTICE_S = 2
 EXIT_FAILURE, EXIT_USAGE, EXIT_CORRUPT = 1, 2, 6
@@ -227,6 +229,34 @@ bad_batch_case("length_beyond_batch", [INVALID_RECORD, CORRUPT_MESSAGE], lambda:
 bad_batch_case("negative_length_of_batch", [INVALID_RECORD, CORRUPT_MESSAGE], lambda: raw.batch([b"a"], length=-5))
 bad_batch_case("tiny_length_of_batch", [INVALID_RECORD, CORRUPT_MESSAGE], lambda: raw.batch([b"a"], length=10))
 bad_batch_case("control_batch", [INVALID_RECORD], lambda: raw.batch([b"a"], attributes=0x20))
+
+
+def bomb(plain_bytes):
+    """A batch of zeros: as records they make no sense, which cannot be known before they are decompressed."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    packed = b"".join(packer.compress(bytes(1 << 20)) for _ in range(plain_bytes >> 20)) + packer.flush()
+    return raw.batch([b""], attributes=1, packed=packed)
+
+
+def bomb_case(name, settings, plain_bytes, expected):
+    def stalls_nobody(t):
+        if t.target.kind != "odradek":
+            t.skip("Kafka has no bound")
+        count = 60
+        with good_client(t):
+            topic = create_topic(t.bootstrap, t.topic + "-bad", count, settings)
+            one = bomb(plain_bytes)
+            with Connection(t.target, timeout_s=40) as bad:
+                bad.send(raw.produce_many(1, topic, [one] * count))
+                correlation, body = bad.reply()
+            equal((correlation, raw.produce_many_errors(body, topic, count)), (1, [expected] * count), "answer")
+    stalls_nobody.__name__ = f"{name}_stalls_nobody"
+    return case(timeout_s=60)(stalls_nobody)
+
+
+bomb_case("bombs_for_compaction", {"cleanup.policy": "compact"}, 256 << 20, MESSAGE_TOO_LARGE)
+bomb_case("bombs_below_the_bound", {"cleanup.policy": "compact"}, 15 << 20, INVALID_RECORD)
+bomb_case("bombs_for_another_codec", {"compression.type": "zstd"}, 256 << 20, MESSAGE_TOO_LARGE)
 
 
 @case()

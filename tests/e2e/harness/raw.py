@@ -10,6 +10,7 @@ PRODUCE, FETCH, METADATA, API_VERSIONS = 0, 1, 3, 18
 OFFSET_COMMIT, JOIN_GROUP, DELETE_GROUPS, OFFSET_DELETE, CONSUMER_GROUP_DESCRIBE = 8, 11, 42, 47, 69
 ALTER_CONFIGS, DESCRIBE_LOG_DIRS, CREATE_PARTITIONS, INCREMENTAL_ALTER_CONFIGS = 33, 35, 37, 44
 PRODUCE_VERSION, FETCH_VERSION, METADATA_VERSION = 7, 4, 1
+PRODUCE_ANSWER_BYTES = 30       # of a partition, in that version
 
 
 def string(text):
@@ -39,13 +40,14 @@ def record(delta, value, key=None):
     return varint(len(body)) + body
 
 
-def batch(values, count=None, last_delta=None, magic=2, bad_crc=False, attributes=0, base_offset=0, length=None):
-    """A record batch; every argument but values makes a wrong one."""
+def batch(values, count=None, last_delta=None, magic=2, bad_crc=False, attributes=0, base_offset=0, length=None,
+          packed=None):
+    """A record batch; every argument but values makes a wrong one. packed: bytes in place of the records."""
     count = len(values) if count is None else count
     last_delta = len(values) - 1 if last_delta is None else last_delta
     now = int(time.time() * 1000)
     covered = struct.pack(">hiqqqhii", attributes, last_delta, now, now, -1, -1, -1, count)
-    covered += b"".join(record(i, value) for i, value in enumerate(values))
+    covered += packed or b"".join(record(i, value) for i, value in enumerate(values))
     crc = crc32c(covered) ^ (1 if bad_crc else 0)
     rest = struct.pack(">ibI", 0, magic, crc) + covered
     return struct.pack(">qi", base_offset, len(rest) if length is None else length) + rest
@@ -56,6 +58,20 @@ def produce(correlation, topic, records, acks=-1, partition=0):
     body = (struct.pack(">hhi", -1, acks, 10_000) + struct.pack(">i", 1) + string(topic) + struct.pack(">ii", 1, partition)
             + blob)
     return request(PRODUCE, PRODUCE_VERSION, correlation, body)
+
+
+def produce_many(correlation, topic, records_of):
+    """records_of: a blob for each partition, from 0 on."""
+    body = struct.pack(">hhi", -1, -1, 10_000) + struct.pack(">i", 1) + string(topic) + struct.pack(">i", len(records_of))
+    for partition, records in enumerate(records_of):
+        body += struct.pack(">ii", partition, len(records)) + records
+    return request(PRODUCE, PRODUCE_VERSION, correlation, body)
+
+
+def produce_many_errors(body, topic, count):
+    """The errors of the answer to produce_many."""
+    at, size = 4 + 2 + len(topic) + 4, PRODUCE_ANSWER_BYTES
+    return [struct.unpack(">ih", body[at + i * size:at + i * size + 6])[1] for i in range(count)]
 
 
 def fetch(correlation, topic, offset, wait_ms, min_bytes=1, partition=0):

@@ -271,6 +271,7 @@ static void a_bomb_ends_at_the_bound(void **state)
     fetch_convert_init(&convert, &arena, 2, INT32_MAX);
     fetch_convert(&convert, &pieces.read, INT32_MAX, &got);
     assert_int_equal(got.error, KAFKA_MESSAGE_TOO_LARGE);
+    assert_int_equal(convert.opened_left, 0); /* no second one in the same answer */
     free(pieces.data);
     free(data);
     free((void *)(uintptr_t)plain.data);
