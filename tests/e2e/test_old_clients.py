@@ -4,12 +4,15 @@ the same topics; and topics that want a codec of their own."""
 import json
 import os
 import time
+import urllib.error
+import urllib.request
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
+from harness import apps
 from harness.case import case, check, equal
 from harness.clients import KEPT_FOR_EVER, consumer, create_topic, produce_all, producer, read_all
-from harness.target import ROOT
+from harness.target import ROOT, stable_port
 
 BASE_MS = 1_700_000_000_000
 NODE_SCRIPT = os.path.join(ROOT, "tests", "e2e", "node", "kafka_node.js")
@@ -206,6 +209,40 @@ def kafka_node_lists_offsets(t):
     times = [-1, -2, BASE_MS + 55, BASE_MS + 10_000]
     equal(kafka_node(t, "offsets", times=times, max=1), [[20], [0], [6], [20]], "one offset each")
     equal(kafka_node(t, "offsets", times=times, max=5), [[20, 0], [0], [6, 0], [20, 0]], "lists")
+
+
+# -- lua-nginx-kafka ---------------------------------------------------------------------------------------------------------
+
+LUA_PRODUCER = """
+    local producer = require "nginx.kafka.producer"
+    local brokers = {{ {{ host = "{host}", port = {port} }} }}
+    local one = producer:new(brokers)
+    for i = 1, 50 do
+      local _, why = one:send("{topic}", "key " .. i, string.rep("value " .. i .. " ", i))
+      ngx.say(why or "ok")
+    end
+"""
+
+
+@case(needs=["lua-nginx-kafka"])
+def lua_nginx_kafka_keeps_records(t):
+    need_old(t)
+    create_topic(t.bootstrap, t.topic)
+    host, port = t.bootstrap.split(":")
+    http_port = stable_port()
+
+    def ask():
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{http_port}/", timeout=15) as answer:
+                return answer.read().decode().split()
+        except urllib.error.URLError:
+            return None
+
+    with apps.nginx_with_lua(t.work_dir, http_port, LUA_PRODUCER.format(host=host, port=port, topic=t.topic)) as nginx:
+        equal(nginx.wait_until(ask, "nginx answers"), ["ok"] * 50, "what it says of each record")
+    got = read_all(t.bootstrap, t.topic)
+    equal([(m.offset(), m.key(), m.value()) for m in got],
+          [(i - 1, b"key %d" % i, b"value %d " % i * i) for i in range(1, 51)], "records")
 
 
 # -- topics with a codec of their own -----------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ LIBRARIES = os.path.join(FILES, "usr", "lib", "x86_64-linux-gnu")
 # What a test needs -> Debian's package with it, and who unpacks that.
 PACKAGES = {"rsyslog": ("rsyslog-kafka", "test"), "syslog-ng": ("syslog-ng-mod-rdkafka", "test"),
             "burrow": ("burrow", "test"), "collectd": ("collectd-core", "test"),
+            "lua-nginx-kafka": ("lua-nginx-kafka", "test"),
             "clickhouse": ("clickhouse-server", "suites")}
 
 
@@ -110,6 +111,30 @@ def syslog_ng(folder, config):
     return Daemon(os.path.join(folder, "syslog-ng.out"), path("usr", "sbin", "syslog-ng"), "-F", "-e", "-f", config_path,
                   *[part for pair in in_folder.items() for part in pair],
                   f"--module-path={path('usr', 'lib', 'syslog-ng', '3.38')}")
+
+
+def nginx_with_lua(folder, port, script):
+    """nginx that answers each request with what the Lua script says."""
+    config_path = os.path.join(folder, "nginx.conf")
+    modules = "".join(f"load_module {path('usr', 'lib', 'nginx', 'modules', name)};\n"
+                      for name in ("ndk_http_module.so", "ngx_http_lua_module.so"))
+    temporary = "".join(f"{kind}_temp_path {folder}/{kind};\n"
+                        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    user = "user root;\n" if os.geteuid() == 0 else ""
+    with open(config_path, "w") as file:
+        file.write(f"""{modules}{user}daemon off; master_process off; error_log stderr; pid {folder}/nginx.pid;
+events {{ worker_connections 64; }}
+http {{
+  access_log off;
+  {temporary}
+  lua_package_path "{path('usr', 'share', 'lua', '5.1')}/?.lua;;";
+  lua_package_cpath "{os.path.join(LIBRARIES, 'lua', '5.1')}/?.so;;";
+  server {{ listen 127.0.0.1:{port}; location / {{ content_by_lua_block {{
+{script}
+  }} }} }}
+}}
+""")
+    return Daemon(os.path.join(folder, "nginx.out"), path("usr", "sbin", "nginx"), "-p", folder, "-c", config_path)
 
 
 def zookeeper(folder, port):
