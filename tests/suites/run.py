@@ -36,8 +36,10 @@ from kafka_go import KafkaGo  # noqa: E402
 from kafka_python import KafkaPython  # noqa: E402
 from kafkajs import Kafkajs  # noqa: E402
 from librdkafka import Librdkafka  # noqa: E402
+from platformatic import Platformatic  # noqa: E402
 
-SUITES = [Librdkafka, ConfluentGo, FranzGo, KafkaGo, KafkaPython, Kafkajs]
+SUITES = [Librdkafka, ConfluentGo, FranzGo, KafkaGo, KafkaPython, Kafkajs,
+          Platformatic]
 RESULTS = os.path.join(HERE, "results")
 
 
