@@ -4,6 +4,8 @@
 
 #include "base/base.h"
 
+#define DUE (UINT32_C(1) << 31) /* in heap_pos: not in the heap but in due, at that index */
+
 static void place(struct timers *timers, struct timer *timer, uint32_t pos)
 {
     timers->heap[pos] = timer;
@@ -38,6 +40,7 @@ static void sift_down(struct timers *timers, struct timer *timer, uint32_t pos)
 void timers_deinit(struct timers *timers)
 {
     free(timers->heap);
+    free(timers->due);
     *timers = (struct timers){ 0 };
 }
 
@@ -49,6 +52,7 @@ void timer_arm(struct timers *timers, struct timer *timer, uint64_t deadline_ns)
     if (timers->count + 1 >= timers->capacity) {
         timers->capacity = timers->capacity ? timers->capacity * 2 : 64;
         timers->heap = xrealloc(timers->heap, timers->capacity * sizeof(struct timer *));
+        timers->due = xrealloc(timers->due, timers->capacity * sizeof(struct timer *));
     }
     timers->count++;
     sift_up(timers, timer, timers->count);
@@ -57,6 +61,11 @@ void timer_arm(struct timers *timers, struct timer *timer, uint64_t deadline_ns)
 void timer_cancel(struct timers *timers, struct timer *timer)
 {
     uint32_t pos = timer->heap_pos;
+    if (pos & DUE) {
+        timers->due[pos & ~DUE] = NULL;
+        timer->heap_pos = 0;
+        return;
+    }
     if (pos == 0)
         return;
     ASSERT(pos <= timers->count);
@@ -78,9 +87,18 @@ uint64_t timers_next_ns(const struct timers *timers)
 
 void timers_fire(struct timers *timers, uint64_t now_ns)
 {
-    for (uint32_t budget = timers->count; budget > 0 && timers_next_ns(timers) <= now_ns; budget--) {
+    uint32_t count = 0;
+    for (; timers->count > 0 && timers->heap[1]->deadline_ns <= now_ns; count++) {
         struct timer *timer = timers->heap[1];
         timer_cancel(timers, timer);
+        timer->heap_pos = DUE | count;
+        timers->due[count] = timer;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        struct timer *timer = timers->due[i];
+        if (!timer) /* cancelled meanwhile */
+            continue;
+        timer->heap_pos = 0;
         timer->fire(timer, now_ns);
     }
 }

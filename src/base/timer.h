@@ -9,13 +9,14 @@
 struct timer {
     uint64_t deadline_ns; /* monotonic */
     void (*fire)(struct timer *timer, uint64_t now_ns);
-    uint32_t heap_pos; /* 1-based; 0 = not armed */
+    uint32_t heap_pos; /* 1-based; 0 = not armed; see timer.c */
 };
 
 struct timers {
     struct timer **heap; /* heap[0] unused */
     uint32_t count;
     uint32_t capacity;
+    struct timer **due; /* being fired */
 };
 
 void timers_deinit(struct timers *timers);

@@ -267,6 +267,39 @@ static void deadlines_saturate(void **state)
     assert_true(deadline_after_ms(5, INT64_MAX) == UINT64_MAX - 1);
 }
 
+struct again {
+    struct timer timer;
+    struct timers *timers;
+    unsigned fired;
+};
+
+static void again_fire(struct timer *timer, uint64_t now_ns)
+{
+    struct again *again = container_of(timer, struct again, timer);
+    again->fired++;
+    timer_arm(again->timers, timer, now_ns);
+}
+
+/* However many timers there are: one that arms itself again at once fires once in each call. */
+static void a_timer_armed_while_it_fires_waits_for_the_next_call(void **state)
+{
+    (void)state;
+    struct timers timers = { 0 };
+    struct again again = { .timer.fire = again_fire, .timers = &timers };
+    struct timer others[5] = { 0 };
+    for (unsigned i = 0; i < 5; i++) {
+        others[i].fire = again_fire; /* never due */
+        timer_arm(&timers, &others[i], UINT64_MAX - 1);
+    }
+    timer_arm(&timers, &again.timer, 7);
+    for (unsigned call = 1; call < 5; call++) {
+        timers_fire(&timers, 10);
+        assert_int_equal(again.fired, call);
+        assert_true(timers_next_ns(&timers) == 10);
+    }
+    timers_deinit(&timers);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,6 +312,7 @@ int main(void)
         cmocka_unit_test(a_full_writer_counts_on),
         cmocka_unit_test(an_arena_gives_zeroed_memory_up_to_its_limit),
         cmocka_unit_test(timers_agree_with_a_naive_twin),
+        cmocka_unit_test(a_timer_armed_while_it_fires_waits_for_the_next_call),
         cmocka_unit_test(ids_have_kafkas_text_form),
         cmocka_unit_test(client_text_is_made_harmless),
         cmocka_unit_test(lines_are_limited_per_second),
