@@ -128,6 +128,7 @@ struct odk_segment_info {
     uint64_t bytes;
     uint64_t bytes_behind; /* of all later segments */
     int64_t max_timestamp; /* the largest of its records; -1: none has one */
+    int64_t first_timestamp; /* of a record near its begin, within index_interval_bytes; -1: not known */
     bool active;           /* appends go there */
 };
 
@@ -141,6 +142,36 @@ int64_t odk_log_segment_written_ms(struct odk_log *log, int64_t offset);
 ODK_MUST_USE enum odk_err odk_log_roll(struct odk_log *log);
 /* True if the log has been used since the start: calls about it read no files to get to know it. */
 bool odk_log_is_loaded(const struct odk_log *log);
+
+/* -- compaction ---------------------------------------------------------------------------------------------------- */
+
+/* One pass of compaction. The caller embeds it and keeps it until done. */
+struct odk_clean {
+    int64_t up_to;               /* in: segments below are compacted; the base of one, at most of the active one */
+    int64_t now_ms;              /* in: the wall clock */
+    int64_t delete_retention_ms; /* in: how long marks of deleted keys stay from now on */
+    uint64_t map_bytes_max;      /* in: memory for keys; what finds no room is left for the next pass */
+    void (*done)(struct odk_clean *clean, enum odk_err err);
+    uint64_t bytes_read, bytes_written; /* out */
+};
+
+/*
+ * Removes the records below up_to that a later one of the same key, also below it, has superseded, and those without a
+ * key; old marks of deleted keys as well. Offsets do not change; reads and appends go on meanwhile. Runs in slices of
+ * odk_store_tick, one pass per store at a time; a crash leaves each segment as it was or as it was to be.
+ *
+ * ODK_ERR_BUSY     nothing new to compact; or what is new is not synced yet, which is hastened; or another pass is under
+ *                  way; done does not run
+ * ODK_ERR_OFFLINE, ODK_ERR_CLOSED, ODK_ERR_MEMORY
+ *
+ * done: ODK_OK; ODK_ERR_FULL, ODK_ERR_LIMIT, ODK_ERR_MEMORY: may be tried again; else not in this life
+ *
+ * Cost: reads the new part twice and the rest once, writes what stays; memory: map_bytes_max, two windows of 1 MiB or one
+ * batch, and one opened batch.
+ */
+ODK_MUST_USE enum odk_err odk_log_clean(struct odk_log *log, struct odk_clean *clean);
+/* The first offset that no pass has seen; -1 when the log cannot be compacted (now). */
+int64_t odk_log_dirty_offset(struct odk_log *log);
 
 /* Moves the start: everything below offset is gone for readers at once; segments wholly below are removed in the
  * background. ODK_ERR_RANGE above the end. done (may be NULL) runs when durable. */

@@ -18,6 +18,7 @@ struct broker *broker_new(const struct broker_env *env, struct odk_store *store)
     producer_ids_init(&broker->producer_ids);
     list_init(&broker->deletions);
     retention_init(broker);
+    compaction_init(broker);
     fetch_sessions_init(&broker->fetch_sessions, (uint32_t)env->config->max_incremental_fetch_session_cache_slots);
     broker->groups = group_host_new(broker);
     if (env->shard == 0)
@@ -30,6 +31,7 @@ void broker_free(struct broker *broker)
     if (!broker)
         return;
     retention_stop(broker);
+    compaction_stop(broker);
     controller_free(broker->controller);
     group_host_free(broker->groups);
     fetch_sessions_deinit(&broker->fetch_sessions);
@@ -50,6 +52,7 @@ void broker_tick(struct broker *broker, uint64_t now_ns, int64_t wall_ms)
     broker->now_ns = now_ns;
     broker->wall_ms = wall_ms;
     retention_on_tick(broker);
+    compaction_on_tick(broker);
 }
 
 void broker_flush(struct broker *broker)

@@ -8,6 +8,7 @@
 
 #include "base/diag.h"
 #include "broker/broker.h"
+#include "broker/compaction.h"
 #include "broker/config.h"
 #include "broker/errors.h"
 #include "broker/fetch_session.h"
@@ -34,6 +35,7 @@ struct broker {
     struct odk_batch_builder builder; /* of batches from old message sets; between uses: memory only */
     struct group_host *groups;
     struct retention retention;
+    struct compaction compaction;
     struct controller *controller; /* shard 0 only */
     struct diag_rate malformed_rate;
     struct diag_rate unsupported_rate;

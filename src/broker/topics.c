@@ -7,6 +7,7 @@
 
 #include "base/diag.h"
 #include "broker/broker_internal.h"
+#include "broker/compaction.h"
 #include "broker/group_host.h"
 #include "broker/metadata_records.h"
 #include "broker/purgatory.h"
@@ -172,6 +173,7 @@ static void partition_serve(struct broker *broker, struct partition *partition)
     if (err == ODK_OK) {
         odk_log_observe(partition->log, partition_on_moved, partition);
         retention_know(broker, partition);
+        compaction_know(broker, partition);
     } else {
         DIAG_ERROR(broker->env.diag, "partition %s-%d cannot be opened: %s", partition->topic->name, partition->index,
                    odk_err_text(err));
@@ -346,6 +348,7 @@ static void topic_remove(struct broker *broker, struct topic *topic, void (*dele
         partition->fault = ODK_ERR_CLOSED;
         deletion->left++;
         retention_forget(partition);
+        compaction_forget(partition);
         odk_log_observe(log, NULL, NULL);
         partition_wake(partition);
         odk_log_delete(log, deletion_on_log_deleted, deletion);

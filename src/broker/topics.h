@@ -25,6 +25,7 @@ struct partition {
     struct topic *topic;
     struct odk_log *log; /* owner only; NULL there when it could not be opened, see fault */
     struct list retained; /* owner only: among those that retention looks at */
+    struct list compacted; /* owner only: among those that compaction looks at */
     struct list waiters; /* owner only: struct fetch_watch, woken when the end moves or the partition goes */
     int32_t index;
     uint32_t shard;     /* owner: XXH3 of "topic-partition" modulo shard count, fixed within one run */

@@ -90,7 +90,7 @@ bool journal_entry_next(struct journal_reader *reader, struct journal_entry *ret
     entry.offset = rd_i64(&r);
     entry.bytes = rd_bytes(&r, len);
     (void)rd_take(&r, (size_t)(journal_entry_bytes(len) - JOURNAL_ENTRY_BYTES - len));
-    if (r.bad || type < JOURNAL_NAME || type > JOURNAL_DELETE) {
+    if (r.bad || type < JOURNAL_NAME || type > JOURNAL_CLEAN) {
         reader->bad = true;
         return false;
     }

@@ -15,6 +15,7 @@
  *   DATA    these bytes stand at position of the segment with that base; offset = the batch's base offset
  *   TRIM    the log starts at offset
  *   DELETE  the log's life under this id is over
+ *   CLEAN   everything below offset is in synced files, which may since have been compacted: DATA below it is void
  *
  * All integers big-endian.
  *
@@ -46,7 +47,7 @@ struct journal_block {
     uint32_t shard;
 };
 
-enum journal_entry_type { JOURNAL_NAME = 1, JOURNAL_DATA = 2, JOURNAL_TRIM = 3, JOURNAL_DELETE = 4 };
+enum journal_entry_type { JOURNAL_NAME = 1, JOURNAL_DATA = 2, JOURNAL_TRIM = 3, JOURNAL_DELETE = 4, JOURNAL_CLEAN = 5 };
 
 struct journal_entry {
     enum journal_entry_type type;

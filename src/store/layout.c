@@ -22,6 +22,24 @@ bool layout_segment(char dst[LAYOUT_PATH_MAX], const char *folder, int64_t base,
     return layout_path(dst, "%s/" FORMAT_SEGMENT_NAME "%s", folder, (long long)base, suffix);
 }
 
+#define SWAP_NAME FORMAT_SEGMENT_NAME "-" FORMAT_SEGMENT_NAME FORMAT_SWAP_SUFFIX
+
+bool layout_swap(char dst[LAYOUT_PATH_MAX], const char *folder, int64_t base, int64_t end)
+{
+    return layout_path(dst, "%s/" SWAP_NAME, folder, (long long)base, (long long)end);
+}
+
+bool layout_swap_parse(const char *name, int64_t *ret_base, int64_t *ret_end)
+{
+    char front[FORMAT_OFFSET_DIGITS + 1];
+    if (strlen(name) < FORMAT_OFFSET_DIGITS + 1 || name[FORMAT_OFFSET_DIGITS] != '-')
+        return false;
+    memcpy(front, name, FORMAT_OFFSET_DIGITS);
+    front[FORMAT_OFFSET_DIGITS] = '\0';
+    return layout_segment_parse(front, "", ret_base) &&
+           layout_segment_parse(name + FORMAT_OFFSET_DIGITS + 1, FORMAT_SWAP_SUFFIX, ret_end) && *ret_end > *ret_base;
+}
+
 static bool name_char_ok(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||

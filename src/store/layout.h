@@ -15,6 +15,9 @@
 bool layout_path(char dst[LAYOUT_PATH_MAX], const char *format, ...) PRINTF(2, 3);
 /* DIR/NAME/BASE.suffix */
 bool layout_segment(char dst[LAYOUT_PATH_MAX], const char *folder, int64_t base, const char *suffix);
+/* DIR/BASE-END.swap */
+bool layout_swap(char dst[LAYOUT_PATH_MAX], const char *folder, int64_t base, int64_t end);
+bool layout_swap_parse(const char *name, int64_t *ret_base, int64_t *ret_end);
 /* True for [A-Za-z0-9._-]{1,255}, not "." and not "..", not a name the store uses itself. */
 bool layout_name_ok(struct odk_str name);
 /* What the folder of a deleted log is called: NAME.ID-delete. Of a long name only its end, which tells partitions apart. */

@@ -72,7 +72,11 @@ bool log_segment_path(const struct odk_log *log, const struct segment *segment, 
                       char dst[LAYOUT_PATH_MAX])
 {
     char folder[LAYOUT_PATH_MAX];
-    return log_folder(log, folder) && layout_segment(dst, folder, segment->base, suffix);
+    if (!log_folder(log, folder))
+        return false;
+    if (segment->swap_end != 0 && strcmp(suffix, FORMAT_LOG_SUFFIX) == 0)
+        return layout_swap(dst, folder, segment->base, segment->swap_end);
+    return layout_segment(dst, folder, segment->base, suffix);
 }
 
 struct journal_name log_journal_name(struct odk_log *log)
@@ -165,6 +169,8 @@ struct segment *log_segment_add(struct log_body *body, int64_t base, uint64_t si
     if (body->count > 0) {
         const struct segment *before = log_active(body);
         segment->begin = before->begin + before->tail.end;
+    } else {
+        segment->begin = LOG_POSITION_FIRST;
     }
     body->segments[body->count++] = segment;
     return segment;

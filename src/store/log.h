@@ -24,6 +24,7 @@
 #include "store/segment.h"
 
 #define LOG_MARKS 16u
+#define LOG_POSITION_FIRST (UINT64_C(1) << 40) /* compaction may make what lies below longer: positions need room */
 
 /* Bytes from that log position on are in journal blocks with at least that seq. */
 struct seq_mark {
@@ -58,6 +59,7 @@ struct log_body {
     int64_t snapshot_offset;      /* of the newest one on disk; -1: none */
     int64_t older_snapshot_offset;
     int64_t first_batch_offset;   /* in the first segment on disk */
+    int64_t first_dirty;          /* compaction has not seen what lies from here on */
     bool producers_changed;       /* since the newest snapshot */
     bool epochs_changed;
     bool start_changed;
@@ -65,6 +67,9 @@ struct log_body {
     bool folder_dirty;  /* names in it are not durable yet */
     bool spilling;
     bool checkpointing;
+    bool cleaning;
+    bool compacted;   /* at some time: it may be smaller than it was known to be */
+    bool uncleanable; /* until a restart */
 };
 
 struct odk_log {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/diag.h"
+#include "store/clean.h"
 #include "store/format.h"
 #include "store/store.h"
 
@@ -14,6 +15,9 @@ struct folder_scan {
     uint32_t base_count;
     int64_t *snapshots;
     uint32_t snapshot_count;
+    uint32_t swap_count; /* of compaction, that began and did not end */
+    int64_t swap_base;
+    int64_t swap_end;
 };
 
 static void base_add(int64_t **list, uint32_t *count, int64_t base)
@@ -32,6 +36,8 @@ static void scan_on_entry(void *context, const char *name, bool is_directory)
         base_add(&scan->bases, &scan->base_count, base);
     else if (layout_segment_parse(name, FORMAT_SNAPSHOT_SUFFIX, &base))
         base_add(&scan->snapshots, &scan->snapshot_count, base);
+    else if (layout_swap_parse(name, &scan->swap_base, &scan->swap_end))
+        scan->swap_count++;
 }
 
 static int base_compare(const void *a, const void *b)
@@ -112,11 +118,13 @@ static enum odk_err epochs_load(struct odk_log *log)
 
 /* -- segments ------------------------------------------------------------------------------------------------------ */
 
-static enum odk_err segment_size(struct odk_log *log, int64_t base, uint64_t *ret_size)
+/* swap_end: as in struct segment. */
+static enum odk_err segment_size(struct odk_log *log, int64_t base, int64_t swap_end, uint64_t *ret_size)
 {
-    char folder[LAYOUT_PATH_MAX], path[LAYOUT_PATH_MAX];
+    char path[LAYOUT_PATH_MAX];
     struct odk_io *io = log->store->io;
-    if (!log_folder(log, folder) || !layout_segment(path, folder, base, FORMAT_LOG_SUFFIX))
+    struct segment named = { .base = base, .swap_end = swap_end };
+    if (!log_segment_path(log, &named, FORMAT_LOG_SUFFIX, path))
         return ODK_ERR_INVALID;
     int32_t file = io->ops->open(io, path, ODK_IO_READ);
     if (file < 0)
@@ -129,18 +137,72 @@ static enum odk_err segment_size(struct odk_log *log, int64_t base, uint64_t *re
     return ODK_OK;
 }
 
+/* A swap of compaction was committed: its file stands for the group's segments, whose own files go. False: one stays,
+ * and the swap must not be finished. */
+static bool swap_take(struct odk_log *log, struct folder_scan *scan)
+{
+    static const char *const suffixes[] = { FORMAT_INDEX_SUM_SUFFIX, FORMAT_OFFSET_INDEX_SUFFIX,
+                                            FORMAT_TIME_INDEX_SUFFIX, FORMAT_LOG_SUFFIX };
+    struct odk_io *io = log->store->io;
+    uint32_t kept = 0;
+    bool tidy = true, found = false;
+    if (scan->swap_end <= log->body->start_offset) { /* all of it was trimmed since */
+        struct segment swap = { .base = scan->swap_base, .swap_end = scan->swap_end };
+        char path[LAYOUT_PATH_MAX];
+        scan->swap_count = 0;
+        return log_segment_path(log, &swap, FORMAT_LOG_SUFFIX, path) && io->ops->unlink(io, path) == 0;
+    }
+    for (uint32_t i = 0; i < scan->base_count; i++) {
+        struct segment old = { .base = scan->bases[i] };
+        bool first = old.base == scan->swap_base;
+        if (old.base < scan->swap_base || old.base >= scan->swap_end || first)
+            scan->bases[kept++] = old.base;
+        if (old.base < scan->swap_base || old.base >= scan->swap_end)
+            continue;
+        for (size_t j = 0; j < countof(suffixes) - first; j++) {
+            char path[LAYOUT_PATH_MAX];
+            int32_t result = log_segment_path(log, &old, suffixes[j], path) ? io->ops->unlink(io, path) : -ENAMETOOLONG;
+            tidy &= result == 0 || result == -ENOENT;
+        }
+    }
+    scan->base_count = kept;
+    for (uint32_t i = 0; i < kept; i++)
+        found |= scan->bases[i] == scan->swap_base;
+    if (!found) /* its own old file has gone already */
+        base_add(&scan->bases, &scan->base_count, scan->swap_base);
+    qsort(scan->bases, scan->base_count, sizeof(int64_t), base_compare);
+    return tidy;
+}
+
+static enum odk_err compaction_load(struct odk_log *log)
+{
+    struct file_map *map = NULL;
+    enum odk_err err = small_map(log, FORMAT_CLEANER_OFFSETS_NAME, &map);
+    if (err == ODK_ERR_NOT_FOUND)
+        return ODK_OK;
+    if (err != ODK_OK)
+        return err;
+    log->body->compacted = true;
+    if (!layout_start_parse(map_text(map), &log->body->first_dirty) || map->map.broken)
+        log->body->first_dirty = 0; /* everything is looked at again */
+    files_let_go(&log->store->files, &map);
+    return ODK_OK;
+}
+
 static enum odk_err segments_open(struct odk_log *log, const struct folder_scan *scan)
 {
     struct log_body *body = log->body;
     for (uint32_t i = 0; i < scan->base_count; i++) {
         uint64_t size = 0;
-        enum odk_err err = segment_size(log, scan->bases[i], &size);
+        int64_t swap_end = scan->swap_count > 0 && scan->bases[i] == scan->swap_base ? scan->swap_end : 0;
+        enum odk_err err = segment_size(log, scan->bases[i], swap_end, &size);
         if (err != ODK_OK)
             return err;
         bool last = i + 1 == scan->base_count;
         if (size == 0 && !last)
             return failed(log, ODK_ERR_CORRUPT, "empty segment among others", scan->bases[i]);
         struct segment *segment = log_segment_add(body, scan->bases[i], size);
+        segment->swap_end = swap_end;
         segment->on_disk = true;
         segment->sealed = !last;
     }
@@ -307,6 +369,12 @@ static struct log_body *body_new(struct odk_log *log)
     return body;
 }
 
+static uint64_t body_bytes(const struct log_body *body)
+{
+    const struct segment *active = log_active(body);
+    return active->begin + active->size - body->segments[0]->begin;
+}
+
 /* The marker's word against the files'. */
 static enum odk_err proof_check(struct odk_log *log)
 {
@@ -315,8 +383,10 @@ static enum odk_err proof_check(struct odk_log *log)
     const struct segment *active = log_active(body);
     if (!known->has_state || known->total_size == 0)
         return ODK_OK;
-    if (active->base == known->active_base && active->size == known->active_size &&
-        active->begin + active->size >= known->total_size) /* what was trimmed may have come back */
+    bool enough = body->compacted || body_bytes(body) >= known->total_size; /* what was trimmed may have come back */
+    bool same = active->base == known->active_base && active->size == known->active_size;
+    bool had_none = known->active_size == 0 && active->base < known->active_base; /* the one before goes on */
+    if ((same || had_none) && enough)
         return ODK_OK;
     return FAIL(log->store->diag, ODK_ERR_CORRUPT,
                 "%s/%s: stopped cleanly with %llu bytes in segment %lld, but now has %llu in segment %lld",
@@ -336,11 +406,11 @@ static enum odk_err floor_check(struct odk_log *log, int64_t start)
 {
     const struct known_log *floor = log->known;
     struct log_body *body = log->body;
-    uint64_t size = log_active(body)->begin + log_active(body)->size;
+    uint64_t size = body_bytes(body);
     if (!floor_holds(log))
         return ODK_OK;
-    bool trimmed = start > floor->start_offset;
-    if (body->end_offset >= floor->end_offset && (trimmed || size >= floor->total_size))
+    bool lessened = start > floor->start_offset || body->compacted;
+    if (body->end_offset >= floor->end_offset && (lessened || size >= floor->total_size))
         return ODK_OK;
     enum odk_err err =
         FAIL(log->store->diag, ODK_ERR_CORRUPT,
@@ -368,7 +438,15 @@ static enum odk_err folder_load(struct odk_log *log, struct folder_scan *scan)
         err = start_load(log);
     if (err == ODK_OK)
         err = epochs_load(log);
+    if (err == ODK_OK)
+        err = compaction_load(log);
     int64_t start = log->body->start_offset;
+    if (err == ODK_OK && scan->swap_count > 1)
+        err = failed(log, ODK_ERR_CORRUPT, "two swaps of compaction; the last one's base", scan->swap_base);
+    if (err == ODK_OK && scan->swap_count > 0)
+        log->body->uncleanable = !swap_take(log, scan);
+    if (err == ODK_OK && scan->swap_count > 0 && scan->bases[scan->base_count - 1] == scan->swap_base)
+        err = failed(log, ODK_ERR_CORRUPT, "nothing follows a swap of compaction; its base", scan->swap_base);
     if (err == ODK_OK)
         err = segments_open(log, scan);
     if (err == ODK_OK)
@@ -400,8 +478,17 @@ static enum odk_err empty_load(struct odk_log *log)
     body->start_offset = segment->base;
     body->end_offset = segment->base;
     body->next_offset = segment->base;
+    body->durable_end = segment->begin;
     log->known = NULL;
     return ODK_OK;
+}
+
+static void swap_resume(struct odk_log *log, int64_t base)
+{
+    struct log_body *body = log->body;
+    struct segment *segment = body->segments[log_segment_of(body, base)];
+    if (segment->base == base && segment->swap_end != 0 && !body->uncleanable)
+        clean_resume(log, segment);
 }
 
 enum odk_err log_load(struct odk_log *log)
@@ -420,6 +507,8 @@ enum odk_err log_load(struct odk_log *log)
     }
     if (err == ODK_OK) {
         log->known = NULL;
+        if (scan.swap_count > 0)
+            swap_resume(log, scan.swap_base);
         log_trim_resume(log);
     }
     return err;

@@ -5,22 +5,25 @@
 #include "store/format.h"
 #include "store/log.h"
 
-/* The largest timestamp of a segment's records, -1 when none has one. */
-static enum odk_err max_timestamp(struct odk_log *log, struct segment *segment, int64_t *ret)
+/* The timestamps of a segment's records as its index has them; -1 where there is none. */
+static enum odk_err timestamps(struct odk_log *log, struct segment *segment, struct odk_segment_info *ret)
 {
     struct odk_bytes offsets, times;
-    struct time_entry last;
-    *ret = -1;
-    if (segment->times.has_max) {
-        *ret = segment->times.max.timestamp;
-        return ODK_OK;
-    }
+    struct time_entry entry;
+    ret->max_timestamp = ret->first_timestamp = -1;
     if (segment->size == 0)
         return ODK_OK;
     enum odk_err err = log_index_views(log, segment, &offsets, &times);
-    if (err == ODK_OK && time_index_last(times, &last))
-        *ret = last.timestamp;
-    return err;
+    if (err != ODK_OK)
+        return err;
+    if (time_index_last(times, &entry))
+        ret->max_timestamp = entry.timestamp;
+    if (segment->in_memory && segment->times.has_max)
+        ret->max_timestamp = segment->times.max.timestamp;
+    times.len = MIN(times.len, (size_t)FORMAT_TIME_ENTRY_BYTES);
+    if (time_index_last(times, &entry))
+        ret->first_timestamp = entry.timestamp;
+    return ODK_OK;
 }
 
 /* The segment that holds offset; NULL when the log cannot be used or offset is outside: ret_err says why. */
@@ -52,7 +55,7 @@ enum odk_err odk_log_segment(struct odk_log *log, int64_t offset, struct odk_seg
         .bytes_behind = active->begin + active->size - segment->begin - segment->size,
         .active = segment == active,
     };
-    return max_timestamp(log, segment, &ret->max_timestamp);
+    return timestamps(log, segment, ret);
 }
 
 int64_t odk_log_segment_written_ms(struct odk_log *log, int64_t offset)

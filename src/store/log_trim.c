@@ -110,7 +110,8 @@ static bool segment_is_settled(const struct segment *segment)
 
 static bool first_may_go(const struct log_body *body)
 {
-    if (body->count < 2 || body->segments[1]->base > body->start_offset || body->spilling || body->checkpointing)
+    if (body->count < 2 || body->segments[1]->base > body->start_offset || body->spilling || body->checkpointing ||
+        body->cleaning)
         return false;
     if (producers_count(&body->producers) > 0 && body->snapshot_offset < body->segments[1]->base)
         return false;

@@ -206,7 +206,7 @@ static bool block_is_noted(const uint8_t *data, const struct journal_block *bloc
                                      .end = data + JOURNAL_HEADER_BYTES + block->payload_len };
     struct journal_entry entry;
     while (journal_entry_next(&reader, &entry)) {
-        if (entry.type == JOURNAL_TRIM || entry.type == JOURNAL_DELETE)
+        if (entry.type == JOURNAL_TRIM || entry.type == JOURNAL_DELETE || entry.type == JOURNAL_CLEAN)
             return true;
     }
     return reader.bad;

@@ -121,6 +121,8 @@ enum odk_err redo_note(struct redo *redo, uint64_t seq, const struct journal_ent
         log->deleted_seq = seq;
     if (entry->type == JOURNAL_TRIM)
         log->start_offset = MAX(log->start_offset, entry->offset);
+    if (entry->type == JOURNAL_CLEAN)
+        log->clean_offset = MAX(log->clean_offset, entry->offset);
     return ODK_OK;
 }
 
@@ -264,7 +266,7 @@ enum odk_err redo_apply(struct redo *redo, uint64_t seq, const struct journal_en
     if (entry->log >= redo->number_count)
         return entry_malformed(redo, seq);
     struct redo_log *log = redo->numbers[entry->log];
-    if (entry->type != JOURNAL_DATA || log->deleted_seq != 0)
+    if (entry->type != JOURNAL_DATA || log->deleted_seq != 0 || entry->offset < log->clean_offset)
         return ODK_OK;
     return data_take(redo, log, entry);
 }

@@ -10,6 +10,7 @@ struct redo_log {
     char *name;
     uint64_t deleted_seq; /* entries up to here are void; 0: lives */
     int64_t start_offset; /* from TRIM; -1: none */
+    int64_t clean_offset; /* from CLEAN: DATA below it is void */
     bool prepared;        /* the folder is there and is ours */
     bool written;         /* has a segment below */
     bool dirty;           /* file was written or cut since it was opened */

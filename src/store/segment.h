@@ -23,6 +23,7 @@
 
 struct segment {
     int64_t base;
+    int64_t swap_end; /* the file is BASE-SWAP_END.swap, see clean.c; 0: BASE.log */
     uint64_t begin;  /* bytes of all segments before it, counted from the first one loaded */
     uint64_t size;   /* durable bytes */
     uint64_t synced; /* bytes that are safe without the journal */

@@ -4,6 +4,7 @@
 
 #include "base/diag.h"
 #include "base/units.h"
+#include "store/clean.h"
 #include "store/log.h"
 
 #define JOURNAL_BYTES_DEFAULT      GIB(1)
@@ -58,6 +59,7 @@ static void lists_init(struct odk_store *store)
     list_init(&store->removals);
     list_init(&store->waits);
     list_init(&store->trims);
+    list_init(&store->cleans);
     store->queue_last = &store->queue_first;
     store->staged_last = &store->staged_first;
 }
@@ -112,6 +114,7 @@ void odk_store_free(struct odk_store *store)
 {
     if (!store)
         return;
+    clean_abandon(store);
     spill_abandon(store);
     checkpoint_abandon(store);
     removal_abandon(store);
@@ -176,12 +179,12 @@ static bool close_is_stuck(const struct odk_store *store)
 static bool store_is_settled(struct odk_store *store)
 {
     if (store->spill_count > 0 || store->checkpoint_count > 0 || store->journal.in_flight || store->journal.files.busy ||
-        log_wait_in_flight(store))
+        log_wait_in_flight(store) || clean_in_flight(store))
         return false;
     if (close_is_stuck(store))
         return true;
     return journal_idle(&store->journal) && !store->staged_first && !store->queue_first &&
-           list_empty(&store->spill_wait) && removal_is_settled(store);
+           list_empty(&store->spill_wait) && list_empty(&store->cleans) && removal_is_settled(store);
 }
 
 /* What this store leaves for the marker. */
@@ -269,6 +272,7 @@ uint64_t odk_store_tick(struct odk_store *store, uint64_t now_ns)
     checkpoint_run(store, now_ns);
     bool again = log_trim_run(store);
     again |= removal_run(store);
+    again |= clean_run(store);
     if (store->closing) {
         close_step(store);
         if (store->closed)

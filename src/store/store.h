@@ -51,6 +51,7 @@ struct odk_store {
     uint32_t checkpoint_count;
     struct list removals; /* deletions and their folders */
     struct list waits; /* reads and searches */
+    struct list cleans; /* passes of compaction, swaps to be finished */
     struct list trims;
     uint64_t aged_ns;
     uint64_t full_until_ns; /* no space for segments: spills are tried again then; 0: there is */

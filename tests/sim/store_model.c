@@ -82,11 +82,69 @@ static void check_order(const struct model_log *log, struct verdict *verdict, co
     }
 }
 
+/* The records of a batch: each is the last known of its key, unless a later one is. */
+static void note_keys(int64_t lasts[MODEL_KEYS], const uint8_t *bytes, size_t len)
+{
+    struct odk_record_iter it;
+    struct odk_record record;
+    enum odk_err err = odk_record_iter_init(&it, (struct odk_bytes){ .data = bytes, .len = len }, len);
+    while (err == ODK_OK && odk_record_next(&it, &record)) {
+        if (record.key.len == 1 && record.key.data[0] >= '0' && record.key.data[0] < '0' + MODEL_KEYS)
+            lasts[record.key.data[0] - '0'] = MAX(lasts[record.key.data[0] - '0'], record.offset + 1);
+    }
+    err = odk_record_iter_end(&it);
+    ASSERT(err == ODK_OK);
+}
+
+static bool same(struct odk_bytes a, struct odk_bytes b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
+/* Every record of the compacted batch was one of the original's. */
+static void learn_compacted(struct model_log *log, struct verdict *verdict, struct model_batch *batch,
+                            const uint8_t *bytes, size_t len)
+{
+    struct odk_record_iter it, original;
+    struct odk_record record, old = { .offset = -1 };
+    if (odk_batch_check_crc((struct odk_bytes){ .data = bytes, .len = len }) != ODK_OK)
+        verdict_fail(verdict, "batch %" PRId64 " is damaged", batch->id);
+    enum odk_err err = odk_record_iter_init(&it, (struct odk_bytes){ .data = bytes, .len = len }, len);
+    enum odk_err old_err =
+        odk_record_iter_init(&original, (struct odk_bytes){ .data = batch->bytes, .len = batch->len }, batch->len);
+    int64_t move = it.batch.base_offset - original.batch.base_offset;
+    while (err == ODK_OK && old_err == ODK_OK && odk_record_next(&it, &record)) {
+        while (odk_record_next(&original, &old) && old.offset + move < record.offset)
+            continue;
+        if (old.offset + move != record.offset || !same(old.key, record.key) || !same(old.value, record.value) ||
+            old.timestamp != record.timestamp)
+            verdict_fail(verdict, "record %" PRId64 " of batch %" PRId64 " is not what was appended", record.offset,
+                         batch->id);
+    }
+    if (batch->known && (it.batch.base_offset != batch->base_offset || odk_batch_next_offset(&it.batch) != batch->next_offset))
+        verdict_fail(verdict, "batch %" PRId64 " has moved", batch->id);
+    if (!batch->known) {
+        batch->known = true;
+        batch->base_offset = it.batch.base_offset;
+        batch->next_offset = odk_batch_next_offset(&it.batch);
+        check_order(log, verdict, batch);
+    }
+    err = odk_record_iter_end(&it);
+    old_err = odk_record_iter_end(&original);
+    if (err != ODK_OK || old_err != ODK_OK)
+        verdict_fail(verdict, "batch %" PRId64 " cannot be opened", batch->id);
+    note_keys(log->key_last, bytes, len);
+}
+
 /* bytes are what the store says the batch is now. */
 static void learn(struct model_log *log, struct verdict *verdict, struct model_batch *batch, const uint8_t *bytes,
                   size_t len)
 {
     struct odk_batch header;
+    if (odk_batch_decode(bytes, len, &header) == ODK_OK && odk_batch_last_offset(&header) < log->clean_max) {
+        learn_compacted(log, verdict, batch, bytes, len);
+        return;
+    }
     if (odk_batch_decode(bytes, len, &header) != ODK_OK || len != batch->len) {
         verdict_fail(verdict, "batch %" PRId64 " has another length", batch->id);
         return;
@@ -104,6 +162,12 @@ static void learn(struct model_log *log, struct verdict *verdict, struct model_b
     batch->base_offset = header.base_offset;
     batch->next_offset = odk_batch_next_offset(&header);
     check_order(log, verdict, batch);
+    note_keys(log->key_last, bytes, len);
+}
+
+void model_look(struct model_log *log)
+{
+    memset(log->key_seen_last, 0, sizeof(log->key_seen_last));
 }
 
 void model_ack(struct model_log *log, struct verdict *verdict, const uint8_t *bytes, size_t len, int64_t base_offset)
@@ -136,16 +200,22 @@ int64_t model_read(struct model_log *log, struct verdict *verdict, int64_t offse
         }
         bool in_place = first ? header.base_offset <= offset && offset < odk_batch_next_offset(&header)
                               : header.base_offset == offset;
+        if (offset < log->clean_max && header.base_offset <= log->clean_max)
+            in_place = first ? offset < odk_batch_next_offset(&header) : header.base_offset >= offset;
         if (!in_place) {
             verdict_fail(verdict, "read at %" PRId64 " got a batch at %" PRId64, offset, header.base_offset);
             return offset;
         }
-        struct model_batch *batch = find(log, header.base_timestamp);
-        if (batch == NULL) {
+        bool hollow = header.record_count == 0 && odk_batch_last_offset(&header) < log->clean_max;
+        struct model_batch *batch = hollow ? NULL : find(log, header.base_timestamp);
+        if (batch == NULL && !hollow) {
             verdict_fail(verdict, "read at %" PRId64 ": nobody appended that batch", offset);
             return offset;
         }
-        learn(log, verdict, batch, bytes, odk_batch_bytes(&header));
+        if (batch) {
+            learn(log, verdict, batch, bytes, odk_batch_bytes(&header));
+            note_keys(log->key_seen_last, bytes, odk_batch_bytes(&header));
+        }
         offset = odk_batch_next_offset(&header);
         bytes += odk_batch_bytes(&header);
         len -= odk_batch_bytes(&header);
@@ -182,13 +252,17 @@ void model_settle(struct model_log *log, struct verdict *verdict, int64_t start,
     /* Gapless reads met every offset; so a known batch is missing only if another stood in its place. */
     int64_t at = start;
     for (uint32_t i = 0; i < count; i++) {
-        if (log->batches[i].base_offset > at)
+        if (log->batches[i].base_offset > at && at >= log->clean_max)
             verdict_fail(verdict, "offsets [%" PRId64 ", %" PRId64 ") were read but belong to nothing known", at,
                          log->batches[i].base_offset);
         at = log->batches[i].next_offset;
     }
-    if (at != end && end > start)
+    if (at != end && end > start && end > log->clean_max)
         verdict_fail(verdict, "the log ends at %" PRId64 ", its batches at %" PRId64, end, at);
+    for (int key = 0; key < MODEL_KEYS; key++) {
+        if (log->key_last[key] > start && log->key_seen_last[key] < log->key_last[key])
+            verdict_fail(verdict, "key %d: its last record, %" PRId64 ", is not there", key, log->key_last[key] - 1);
+    }
     log->start_min = start;
     log->start_max = start;
 }

@@ -5,6 +5,8 @@
  *   (O2) what was ever read, or lay below an end offset that was ever shown, is never gone or different later.
  *   (O3) offsets have no gaps; batches stand in the order of their appends; none twice; none that nobody appended.
  *   (O4) a batch without an acknowledgement may be there or not, but whole.
+ *   (O6) below clean_max records may be missing that have a later one of the same key; those that are there are as they
+ *        were, at their offsets, and the last one of each key is there. Logs that are not compacted: clean_max is 0.
  *   (O5) the start lies between what is durably trimmed and what was asked for.
  */
 #pragma once
@@ -15,6 +17,8 @@
 #include <odradek/log.h>
 
 #include "base/base.h"
+
+#define MODEL_KEYS 6 /* "0" .. "5" */
 
 struct model_batch {
     int64_t id;     /* its base timestamp, unique and rising in the run */
@@ -31,6 +35,9 @@ struct model_log {
     uint32_t count, cap;
     int64_t shown_end;
     int64_t start_min, start_max;
+    int64_t clean_max;                /* compaction may have been as far as that */
+    int64_t key_last[MODEL_KEYS];     /* offset + 1 of the last known record of the key, 0: none */
+    int64_t key_seen_last[MODEL_KEYS]; /* the same, of what was read since model_look */
 };
 
 /* The first violation of a run, in words. */
@@ -46,6 +53,8 @@ void model_deinit(struct model_log *log);
 void model_append(struct model_log *log, const uint8_t *bytes, size_t len);
 /* The store acknowledged the batch with these bytes. */
 void model_ack(struct model_log *log, struct verdict *verdict, const uint8_t *bytes, size_t len, int64_t base_offset);
+/* Everything is going to be read. */
+void model_look(struct model_log *log);
 void model_show_end(struct model_log *log, struct verdict *verdict, int64_t end);
 /* Bytes that a read from offset on delivered, [bytes, bytes+len) whole batches. Returns the offset behind them. */
 int64_t model_read(struct model_log *log, struct verdict *verdict, int64_t offset, const uint8_t *bytes, size_t len);

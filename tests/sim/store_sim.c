@@ -131,6 +131,7 @@ static void verify_log(struct run *run, struct sim_log *log)
     int64_t start, end;
     if (!log_range(run, log, &start, &end))
         return;
+    model_look(&log->model);
     for (int64_t at = start; at < end && !over(run);) {
         struct flight *flight = flight_new(run, log, true);
         flight->waits = true;
@@ -202,6 +203,7 @@ static void open_logs(struct run *run)
         struct sim_log *log = &run->logs[i];
         log->shard = &run->shards[i % run->shard_count];
         log->trimming = false;
+        log->cleaning = false;
         log->log = NULL;
         enum odk_err err = open_log(run, log);
         if (err != ODK_OK) {
@@ -406,8 +408,9 @@ static void draw_options(struct run *run)
         struct sim_log *log = &run->logs[i];
         log->run = run;
         (void)snprintf(log->name, sizeof(log->name), "topic-%u", i);
+        log->compacted = prng_chance(rng, 400000);
         log->config = (struct odk_log_config){
-            .segment_bytes = (int32_t)KIB(64) << prng_below(rng, 4),
+            .segment_bytes = (int32_t)KIB(64) << (log->compacted ? 0 : prng_below(rng, 4)),
             .segment_ms = prng_chance(rng, 200000) ? (int64_t)prng_between(rng, 10, 300) : INT64_MAX / 2,
             .index_interval_bytes = (int32_t)KIB(1) << prng_below(rng, 4),
             .segment_index_bytes = (int32_t)KIB(16),

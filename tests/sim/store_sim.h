@@ -16,7 +16,7 @@ struct store_sim_options {
 /* What the seeds together reached: a run that explores nothing is caught by these. */
 struct store_sim_tally {
     uint64_t seeds, generations, kills, powers, clean_stops, crashed_boots, failed_boots;
-    uint64_t appends, acked, refused, reads, deletes, trims, emptied, offline;
+    uint64_t appends, acked, refused, reads, deletes, trims, emptied, cleans, cleaned_bytes, offline;
     uint64_t redone_bytes, ops;
     uint64_t fixed_crashes; /* given crash_op was reached */
 };

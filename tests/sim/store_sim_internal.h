@@ -27,6 +27,9 @@ struct sim_log {
     struct model_log model;
     bool trimming;
     int64_t trim_to;
+    bool compacted; /* is compacted now and then */
+    bool cleaning;
+    struct odk_clean clean;
 };
 
 struct shard {

@@ -120,8 +120,10 @@ static void print_tally(const struct store_sim_tally *t)
                  t->seeds, t->generations, t->kills, t->powers, t->clean_stops, t->crashed_boots, t->failed_boots,
                  t->ops);
     (void)printf("%" PRIu64 " appends: %" PRIu64 " acknowledged, %" PRIu64 " refused; %" PRIu64 " reads, %" PRIu64
-                 " trims, %" PRIu64 " of everything, %" PRIu64 " deletes; %" PRIu64 " bytes redone\n",
-                 t->appends, t->acked, t->refused, t->reads, t->trims, t->emptied, t->deletes, t->redone_bytes);
+                 " trims, %" PRIu64 " of everything, %" PRIu64 " passes of compaction that saved %" PRIu64 " bytes, %" PRIu64
+                 " deletes; %" PRIu64 " bytes redone\n",
+                 t->appends, t->acked, t->refused, t->reads, t->trims, t->emptied, t->cleans,
+                 t->cleaned_bytes, t->deletes, t->redone_bytes);
 }
 
 static bool parse_seeds(struct settings *settings, const char *text)

@@ -59,6 +59,7 @@ struct flight *flight_new(struct run *run, struct sim_log *log, bool reading)
 
 static uint8_t *batch_new(struct run *run, struct prng *rng, size_t *ret_len)
 {
+    static const uint8_t keys[MODEL_KEYS] = { '0', '1', '2', '3', '4', '5' };
     struct odk_record_new records[RECORDS_MAX];
     int32_t count = (int32_t)prng_between(rng, 1, RECORDS_MAX);
     size_t most = prng_chance(rng, 30000) ? 16000 : prng_chance(rng, 300000) ? 1500 : 200;
@@ -67,7 +68,9 @@ static uint8_t *batch_new(struct run *run, struct prng *rng, size_t *ret_len)
         value[i] = (uint8_t)prng_next(rng);
     for (int32_t i = 0; i < count; i++) {
         size_t len = prng_below(rng, most);
-        records[i] = (struct odk_record_new){ .timestamp = run->next_id, .value = { .data = value, .len = len } };
+        records[i] = (struct odk_record_new){ .timestamp = run->next_id,
+                                              .key = { .data = &keys[prng_below(rng, MODEL_KEYS)], .len = 1 },
+                                              .value = { .data = value, .len = len } };
     }
     struct odk_batch_new batch = { .producer_id = -1, .producer_epoch = -1, .base_sequence = -1, .records = records,
                                    .record_count = count };
@@ -147,6 +150,9 @@ int64_t take_read(struct run *run, struct sim_log *log, struct odk_read *read)
     }
     int64_t next = model_read(&log->model, run->verdict, read->offset, bytes, len);
     free(bytes);
+    bool gap = next < log->model.clean_max && next < read->next_offset; /* of what compaction took */
+    if (gap && read->next_offset <= log->model.clean_max)
+        next = read->next_offset;
     if (!run->verdict->failed && next != read->next_offset)
         verdict_fail(run->verdict, "%s: read from %" PRId64 " says next is %" PRId64 ", its batches say %" PRId64,
                      log->name, read->offset, read->next_offset, next);
@@ -236,6 +242,41 @@ static void act_trim(struct run *run, struct sim_log *log)
     odk_log_trim(log->log, log->trim_to, trim_on_done, log);
 }
 
+/* -- compaction ---------------------------------------------------------------------------------------------------- */
+
+static void clean_on_done(struct odk_clean *clean, enum odk_err err)
+{
+    struct sim_log *log = container_of(clean, struct sim_log, clean);
+    log->cleaning = false;
+    say(log->run, log, "compacted", clean->up_to, err);
+    log->run->tally->cleans += err == ODK_OK;
+    log->run->tally->cleaned_bytes += err == ODK_OK ? clean->bytes_read - MIN(clean->bytes_read, clean->bytes_written) : 0;
+    if (err == ODK_ERR_CORRUPT)
+        check_error(log->run, err, "compaction", log);
+}
+
+static void act_clean(struct run *run, struct sim_log *log)
+{
+    int64_t start, end;
+    struct odk_segment_info active;
+    if (!log->compacted || log->cleaning || !log_range(run, log, &start, &end) || end <= start)
+        return;
+    if (prng_chance(&log->shard->rng, 300000)) {
+        enum odk_err rolled = odk_log_roll(log->log);
+        (void)rolled; /* BUSY while appends are on their way */
+    }
+    if (odk_log_segment(log->log, end, &active) != ODK_OK || over(run))
+        return;
+    log->clean = (struct odk_clean){ .up_to = active.base_offset, .map_bytes_max = KIB(64), .done = clean_on_done };
+    int64_t before = log->model.clean_max;
+    log->model.clean_max = MAX(before, active.base_offset);
+    log->cleaning = odk_log_clean(log->log, &log->clean) == ODK_OK;
+    if (!log->cleaning)
+        log->model.clean_max = before;
+    else
+        say(run, log, "compact up to", log->clean.up_to, 0);
+}
+
 void uuid_draw(struct run *run, struct odk_uuid *ret)
 {
     run->next_uuid++;
@@ -310,6 +351,10 @@ void act(struct run *run, struct shard *shard)
         act_recreate(run, log);
     if (log->log == NULL || log->state != LOG_LIVE)
         return;
+    if (log->compacted && prng_chance(&shard->rng, 80000)) {
+        act_clean(run, log);
+        return;
+    }
     uint64_t dice = prng_below(&shard->rng, 1000);
     if (dice < 750)
         act_append(run, log);

@@ -485,3 +485,16 @@ bool odk_log_is_loaded(const struct odk_log *log)
     (void)log;
     return true;
 }
+
+enum odk_err odk_log_clean(struct odk_log *log, struct odk_clean *clean)
+{
+    (void)log;
+    (void)clean;
+    return ODK_ERR_BUSY;
+}
+
+int64_t odk_log_dirty_offset(struct odk_log *log)
+{
+    (void)log;
+    return -1;
+}

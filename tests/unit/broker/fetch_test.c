@@ -116,8 +116,9 @@ static void nothing_left(struct harness *harness)
         harness_turn(harness);
     for (uint32_t s = 0; s < harness->shard_count; s++) {
         assert_int_equal(fake_pins(harness->shards[s].store), 0);
-        assert_int_equal(harness->shards[s].timers.count, 1);
-        assert_true(timer_armed(&harness->shards[s].broker->retention.timer)); /* the one that always is */
+        assert_int_equal(harness->shards[s].timers.count, 2);
+        assert_true(timer_armed(&harness->shards[s].broker->retention.timer)); /* the two that always are */
+        assert_true(timer_armed(&harness->shards[s].broker->compaction.timer));
         struct topic *topic, *next;
         HASH_ITER(by_name, harness->shards[s].broker->topics.by_name, topic, next)
         for (int32_t i = 0; i < topic->partition_count; i++)

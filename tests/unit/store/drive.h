@@ -19,6 +19,7 @@
 
 #include "base/base.h"
 #include "base/prng.h"
+#include "store/clean.h"
 #include "store/store.h"
 
 struct drive {
@@ -100,7 +101,7 @@ static inline bool drive_is_busy(const struct drive *d)
         return false;
     bool syncing = store->checkpoint_count > 0 || !list_empty(&store->waits) || !list_empty(&store->removals);
     syncing &= list_empty(&store->spill_wait); /* else it may wait for a turn */
-    return syncing || store->spill_count > 0 || store->journal.in_flight || store->journal.files.busy;
+    return syncing || clean_in_flight(store) || store->spill_count > 0 || store->journal.in_flight || store->journal.files.busy;
 }
 
 /* Lets operations in flight end, as after a kill, without the store acting on it any more. */
