@@ -29,8 +29,8 @@ import traceback
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
-from harness import apps, case as cases
-from harness.jvm import JARS, Jvm
+from harness import apps, case as cases, jvm
+from harness.jvm import Jvm
 from harness.target import External, Kafka, Odradek, ROOT, TargetError, file_tail, stable_port
 from harness.versions import clients
 
@@ -69,8 +69,8 @@ class Runner:
             return "the server's files are out of reach"
         if "control" in needs and self.options.broker:
             return "the server is not ours to kill"
-        if "jvm" in needs and not os.path.isdir(JARS):
-            return "Kafka's jars are not installed (tools/install-deps test)"
+        if "jvm" in needs and jvm.missing():
+            return jvm.missing()
         return next((reason for need in sorted(needs & apps.PACKAGES.keys()) if (reason := apps.missing(need))), None)
 
     def run_round(self, io, selected):

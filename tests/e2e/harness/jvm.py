@@ -9,10 +9,16 @@ import time
 from harness.target import ROOT
 
 JARS = os.path.join(ROOT, "build-java", "jars")
+OLDER_CLIENTS = os.path.join(ROOT, "build-java", "older")
 JAVA_DIR = os.path.join(ROOT, "tests", "e2e", "java")
 LOG4J = os.path.join(JAVA_DIR, "log4j2.properties")
 START_TIMEOUT_S = 60
 TOOLS = "org.apache.kafka.tools."
+
+
+def missing():
+    """Why tests that need a Java machine cannot run, or None."""
+    return None if os.path.isdir(OLDER_CLIENTS) else "Kafka's jars are not installed (tools/install-deps test)"
 
 
 class ToolResult:

@@ -44,6 +44,11 @@ def kafka_tools():
     return "Kafka's own tools " + re.search(r"kafka-tools-(.*)\.jar$", jar).group(1)
 
 
+def connect():
+    (jar,) = glob.glob(os.path.join(JARS, "connect-file-[0-9]*.jar"))
+    return "Kafka Connect " + re.search(r"connect-file-(.*)\.jar$", jar).group(1)
+
+
 def segments():
     return "segment files, read by these tests"
 
@@ -57,8 +62,7 @@ def command_line():
 
 
 CLIENTS = {"librdkafka": librdkafka, "kcat": kcat, "kafka_python": kafka_python, "kafkajs": kafkajs,
-           "kafka_node": kafka_node,
-           "java": kafka_tools, "segments": segments, "server": server, "cli": command_line}
+           "kafka_node": kafka_node, "java": kafka_tools, "connect": connect, "segments": segments, "server": server, "cli": command_line}
 for program in apps.PACKAGES:
     CLIENTS[program.replace("-", "_")] = lambda program=program: apps.name_and_version(program)
 
