@@ -10,6 +10,7 @@ from harness.target import ROOT
 
 JARS = os.path.join(ROOT, "build-java", "jars")
 OLDER_CLIENTS = os.path.join(ROOT, "build-java", "older")
+CONSOLES = {"kafka-ui": "3.9.1", "akhq": "3.6.2"}  # and the clients that they are built with
 JAVA_DIR = os.path.join(ROOT, "tests", "e2e", "java")
 LOG4J = os.path.join(JAVA_DIR, "log4j2.properties")
 START_TIMEOUT_S = 60

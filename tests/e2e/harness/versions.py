@@ -7,7 +7,7 @@ import re
 import subprocess
 
 from harness import apps
-from harness.jvm import JARS
+from harness.jvm import CONSOLES, JARS
 from harness.target import ROOT
 
 
@@ -44,6 +44,10 @@ def kafka_tools():
     return "Kafka's own tools " + re.search(r"kafka-tools-(.*)\.jar$", jar).group(1)
 
 
+def console(name):
+    return f"{name}'s calls (Kafka's clients {CONSOLES[name]})"
+
+
 def connect():
     (jar,) = glob.glob(os.path.join(JARS, "connect-file-[0-9]*.jar"))
     return "Kafka Connect " + re.search(r"connect-file-(.*)\.jar$", jar).group(1)
@@ -62,7 +66,8 @@ def command_line():
 
 
 CLIENTS = {"librdkafka": librdkafka, "kcat": kcat, "kafka_python": kafka_python, "kafkajs": kafkajs,
-           "kafka_node": kafka_node, "java": kafka_tools, "connect": connect, "segments": segments, "server": server, "cli": command_line}
+           "kafka_node": kafka_node, "java": kafka_tools, "connect": connect, "kafka_ui": lambda: console("kafka-ui"),
+           "akhq": lambda: console("akhq"), "segments": segments, "server": server, "cli": command_line}
 for program in apps.PACKAGES:
     CLIENTS[program.replace("-", "_")] = lambda program=program: apps.name_and_version(program)
 
