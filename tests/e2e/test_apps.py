@@ -109,6 +109,29 @@ log {{ source(lines); destination(topic); flags(flow-control); }};
     equal([message.value().decode() for message in read_all(t.bootstrap, t.topic)], LINES, "records")
 
 
+@case(timeout_s=60, needs=["collectd"], once=True)
+def collectd_sends_metrics(t):
+    create_topic(t.bootstrap, t.topic)
+    with apps.collectd(t.work_dir, f"""
+Hostname "here"
+Interval 0.2
+LoadPlugin uptime
+LoadPlugin write_kafka
+<Plugin write_kafka>
+    Property "bootstrap.servers" "{t.bootstrap}"
+    <Topic "{t.topic}">
+        Format JSON
+    </Topic>
+</Plugin>
+""") as daemon:
+        daemon.wait_until(lambda: end_of(t.bootstrap, t.topic) >= 5, "metrics in the topic")
+        equal(daemon.stop(), 0, "exit code")
+    metrics = [metric for message in read_all(t.bootstrap, t.topic) for metric in json.loads(message.value())]
+    equal({(metric["host"], metric["plugin"]) for metric in metrics}, {("here", "uptime")}, "metrics")
+    times = [metric["time"] for metric in metrics]
+    check(times == sorted(set(times)), f"times {times}")
+
+
 # -- Burrow -----------------------------------------------------------------------------------------------------------
 
 

@@ -137,6 +137,17 @@ http {{
     return Daemon(os.path.join(folder, "nginx.out"), path("usr", "sbin", "nginx"), "-p", folder, "-c", config_path)
 
 
+def collectd(folder, config):
+    config_path = os.path.join(folder, "collectd.conf")
+    with open(config_path, "w") as file:
+        file.write(f"""BaseDir "{folder}"
+PIDFile "{folder}/collectd.pid"
+PluginDir "{path("usr", "lib", "collectd")}"
+TypesDB "{path("usr", "share", "collectd", "types.db")}"
+{config}""")
+    return Daemon(os.path.join(folder, "collectd.out"), path("usr", "sbin", "collectd"), "-f", "-C", config_path)
+
+
 def zookeeper(folder, port):
     """Burrow 1.2 keeps its own notes in one. Started as a class, from Debian's jar; Kafka's jars have what it logs with."""
     config_path = os.path.join(folder, "zookeeper.cfg")
