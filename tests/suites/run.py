@@ -30,6 +30,7 @@ from suite import FAILED, LEFT_OUT, PASSED, ROOT, Outcome, SuiteError, e2e, tail
 
 e2e()
 from harness.target import External, Kafka, Odradek  # noqa: E402  (found through the line above)
+from aiokafka import Aiokafka  # noqa: E402
 from confluent_go import ConfluentGo  # noqa: E402
 from franz_go import FranzGo  # noqa: E402
 from kafka_go import KafkaGo  # noqa: E402
@@ -39,7 +40,7 @@ from librdkafka import Librdkafka  # noqa: E402
 from platformatic import Platformatic  # noqa: E402
 
 SUITES = [Librdkafka, ConfluentGo, FranzGo, KafkaGo, KafkaPython, Kafkajs,
-          Platformatic]
+          Platformatic, Aiokafka]
 RESULTS = os.path.join(HERE, "results")
 
 
