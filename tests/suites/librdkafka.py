@@ -15,6 +15,8 @@ from suite import FAILED, LEFT_OUT, NO_SECURITY, NO_TRANSACTIONS, ONE_NODE, PASS
 STATES = {"PASSED": PASSED, "FAILED": FAILED, "RUNNING": FAILED}
 SCENARIOS = {"default": (), "noautocreate": ("auto.create.topics.enable=false",)}
 HANGS = "the library hangs as it closes a consumer whose topic was deleted, with Apache Kafka 4.3 too"
+NO_ORDER = ("keeps partitions in a map by a comparison that is no order (corrected in 2.9), which sometimes ends it with "
+            "SIGSEGV, with Apache Kafka 4.3 too")
 
 # Tests of which parts are left out are run part by part: the words that choose a part, or, for None, every function of
 # the test's file that is one.
@@ -35,6 +37,10 @@ class Librdkafka(Suite):
     workers = 3
     unit_timeout_s = 600
     kafka_version = "3.1.0"
+    protocol = "classic"    # of the groups; versions from 2.4 know both
+    parts = PARTS
+    # A unit that asks for less when it is told that Kafka is older: 0109 leaves access rules out.
+    old_kafka = {"0109": "2.0.0"}
     left_out = {
         "0045_subscribe_update_topic_remove": HANGS,
         "0055_producer_latency/transactions": NO_TRANSACTIONS,
@@ -49,12 +55,12 @@ class Librdkafka(Suite):
         "0101_fetch_from_follower": ONE_NODE,
         "0103_transactions": NO_TRANSACTIONS,
         "0107_topic_recreate": HANGS,
-        "0109_auto_create_topics": NO_SECURITY,
         "0113_cooperative_rebalance/h_delete_topic": HANGS,
         "0113_cooperative_rebalance/i_delete_topic_2": HANGS,
         "0113_cooperative_rebalance/j_delete_topic_no_rb_callback": HANGS,
         "0113_cooperative_rebalance/n_wildcard": HANGS,
         "0113_cooperative_rebalance/o_java_interop": "runs a Java program of its own",
+        "0113_cooperative_rebalance/u_multiple_subscription_changes": NO_ORDER,
         "0115_producer_auth": NO_SECURITY,
         "0119_consumer_auth": NO_SECURITY,
         "0126_oauthbearer_oidc": NO_SECURITY,
@@ -64,12 +70,15 @@ class Librdkafka(Suite):
 
     def prepare(self):
         self.make_tools()
-        if not self.source():
-            fetch(["bash", "-c", f"cd {shlex.quote(self.work)} && {SOURCE_PACKAGE}"])
+        self.fetch_source()
         if not os.path.exists(os.path.join(self.tests_dir, "test-runner")):
             fetch(["./configure", "--enable-lz4-ext", "--disable-gssapi"], cwd=self.source())
             fetch(["make", "-j2", "libs"], cwd=self.source())
             fetch(["make", "-j2", "-C", "tests", "build"], cwd=self.source())
+
+    def fetch_source(self):
+        if not self.source():
+            fetch(["bash", "-c", f"cd {shlex.quote(self.work)} && {SOURCE_PACKAGE}"])
 
     def make_tools(self):
         """What the tests take for Kafka's own tool; it makes and deletes topics with ours."""
@@ -80,8 +89,6 @@ class Librdkafka(Suite):
         os.chmod(file.name, os.stat(file.name).st_mode | stat.S_IXUSR)
 
     def source(self):
-        if self.options.source:
-            return self.options.source
         found = glob.glob(os.path.join(self.work, "librdkafka-*", "configure"))
         return os.path.dirname(found[0]) if found else None
 
@@ -106,15 +113,15 @@ class Librdkafka(Suite):
         """NUMBER[@SCENARIO][:PART]; the runner knows tests by number only."""
         found = []
         for name, flags, scenario in self.tests():
-            if "TEST_F_LOCAL" in flags or "TEST_F_MANUAL" in flags or name in self.left_out:
+            if re.search("TEST_F_LOCAL|TEST_F_MANUAL", flags) or name.endswith("_mock") or name in self.left_out:
                 continue
             for word in set(scenario.split(",")) & set(SCENARIOS):
                 unit = name[:4] + ("" if word == "default" else "@" + word)
-                found += self.parts(unit, name) if unit in PARTS else [unit]
+                found += self.parts_of(unit, name) if unit in self.parts else [unit]
         return list(dict.fromkeys(found))
 
-    def parts(self, unit, name):
-        words = PARTS[unit]
+    def parts_of(self, unit, name):
+        words = self.parts[unit]
         if words is None:
             source, = glob.glob(os.path.join(self.tests_dir, name[:4] + "-*.c*"))
             with open(source) as file:
@@ -136,13 +143,14 @@ class Librdkafka(Suite):
             file.write(f"metadata.broker.list={target.bootstrap}\n")
         test, _, part = unit.partition(":")
         number, _, scenario = test.partition("@")
-        env = {"RDKAFKA_TEST_CONF": conf, "TEST_KAFKA_VERSION": self.options.kafka_version or self.kafka_version,
-               "TESTS": number, "TEST_SCENARIO": scenario or "default", "TEST_LEVEL": "2",
-               "TEST_REPORT": os.path.join(folder, "report.json"), "BROKERS": target.bootstrap,
-               "KAFKA_PATH": os.path.join(self.work, "kafka"), "TEST_CONSUMER_GROUP_PROTOCOL": self.options.protocol}
+        version = self.old_kafka.get(unit) or self.options.kafka_version or self.kafka_version
+        env = {"RDKAFKA_TEST_CONF": conf, "TEST_KAFKA_VERSION": version, "TESTS": number,
+               "TEST_SCENARIO": scenario or "default", "TEST_LEVEL": "2", "BROKERS": target.bootstrap,
+               "TEST_REPORT": os.path.join(folder, "report.json"),
+               "KAFKA_PATH": os.path.join(self.work, "kafka"), "TEST_CONSUMER_GROUP_PROTOCOL": self.protocol}
         env["LD_LIBRARY_PATH"] = os.path.join(self.source(), "src") + ":" + os.path.join(self.source(), "src-cpp")
         if part:
-            env["SUBTESTS"] = part + ":" if PARTS[test] is None else part
+            env["SUBTESTS"] = part + ":" if self.parts[test] is None else part
         return [os.path.join(self.tests_dir, "test-runner"), "-p1", "-L"], env, self.tests_dir
 
     def outcomes(self, unit, code, folder, log):
@@ -158,12 +166,22 @@ class Librdkafka(Suite):
         text = tail(log, 1 << 22)
         for one in found:
             if part and one.status == PASSED and not re.search(r"\[ .*: PASS \(", text):
+                skipped = re.findall(r"\[ .*: SKIP: (.*?)(?: \])?$", text, re.M)
+                if skipped:
+                    one.status, one.detail = LEFT_OUT, "skips itself: " + skipped[-1]
+                    continue
                 one.status = FAILED         # the part was not there, and nothing was tested
-            one.detail = text[-4000:] if one.status == FAILED else ""
+            one.detail = text[-4000:] + failure(one.test.partition("/")[0], text) if one.status == FAILED else ""
         skipped = re.findall(r"SKIPPING TEST[:\s]*(.*)", text)
         if not found and skipped:
             return [Outcome(unit, LEFT_OUT, 0, "skips itself: " + skipped[-1])]
         return found
+
+
+def failure(test, text):
+    """What the test said first as it failed, as a last line; or nothing."""
+    said = re.search(rf'^### Test "{test}\b.* failed at .*###\n(.*)', text, re.M)
+    return "\n" + said.group(1) if said else ""
 
 
 TOPICS_TOOL = """#!/bin/sh

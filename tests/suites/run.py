@@ -32,15 +32,17 @@ e2e()
 from harness.target import External, Kafka, Odradek  # noqa: E402  (found through the line above)
 from aiokafka import Aiokafka  # noqa: E402
 from confluent_go import ConfluentGo  # noqa: E402
+from confluent_python import ConfluentPython, ConfluentPythonConsumer  # noqa: E402
 from franz_go import FranzGo  # noqa: E402
 from kafka_go import KafkaGo  # noqa: E402
 from kafka_python import KafkaPython  # noqa: E402
 from kafkajs import Kafkajs  # noqa: E402
 from librdkafka import Librdkafka  # noqa: E402
+from librdkafka_new import LibrdkafkaNew, LibrdkafkaNewConsumer  # noqa: E402
 from platformatic import Platformatic  # noqa: E402
 
-SUITES = [Librdkafka, ConfluentGo, FranzGo, KafkaGo, KafkaPython, Kafkajs,
-          Platformatic, Aiokafka]
+SUITES = [Librdkafka, LibrdkafkaNew, LibrdkafkaNewConsumer, ConfluentGo, ConfluentPython, ConfluentPythonConsumer,
+          FranzGo, KafkaGo, KafkaPython, Kafkajs, Platformatic, Aiokafka]
 RESULTS = os.path.join(HERE, "results")
 
 
@@ -160,12 +162,11 @@ def parse_options(argv):
     parser.add_argument("--override", action="append", default=[], metavar="KEY=VALUE", help="of the server")
     parser.add_argument("--workers", type=int, help="units at a time")
     parser.add_argument("--keep", metavar="DIR", help="keep logs and the server's files there")
-    parser.add_argument("--source", help="librdkafka: a built source tree instead of Debian's")
     parser.add_argument("--checkout", action="append", default=[], type=checkout, metavar="NAME=PATH",
                         help="sources of a suite that is in no package, say kafkajs=/src/kafkajs; built there")
     parser.add_argument("--kafka-version", help="librdkafka: what it is told the broker is")
     parser.add_argument("--protocol", choices=["classic", "consumer"], default="classic",
-                        help="librdkafka from 2.4: protocol of its groups")
+                        help="confluent_go: protocol of its groups")
     return parser.parse_args(argv)
 
 

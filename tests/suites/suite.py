@@ -44,7 +44,7 @@ class Suite:
 
     def __init__(self, options):
         self.options = options
-        self.work = os.path.join(WORK, self.name)
+        self.work = os.path.join(WORK, self.checkout_name or self.name)
         os.makedirs(self.work, exist_ok=True)
 
     def checkout(self):
