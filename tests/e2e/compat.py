@@ -32,7 +32,9 @@ SUITE_RESULTS = os.path.join(ROOT, "tests", "suites", "results")
 PAGE = os.path.join(ROOT, "docs", "COMPATIBILITY.md")
 
 # What a test is about: by its file, else by the first of these that fits its claim.
-FEATURE_OF_AREA = {"segments": "segment files", "server": "kills and restarts"}
+APPLICATIONS = "whole applications"
+FEATURE_OF_AREA = {"segments": "segment files", "server": "kills and restarts", "apps": APPLICATIONS, "connect": APPLICATIONS,
+                   "consoles": APPLICATIONS}
 NEWER_GROUPS, GROUPS = "groups, newer protocol", "groups"
 FEATURES = [
     ("compression", r"_(gzip|snappy|lz4|zstd)\b"),
@@ -46,6 +48,7 @@ FEATURES = [
     ("settings", r"config|settings|loggers"),
     ("topics", r"topic|partitions$|metadata|administers|deletes_records"),
     ("offsets and times", r"offset|seek|begin_and_end|watermark|time"),
+    (APPLICATIONS, r"every_page"),
     ("produce and fetch", r""),
 ]
 

@@ -74,12 +74,13 @@ for program in apps.PACKAGES:
 
 def client_key(name):
     """Which client a test is about: the one that its claim begins with, else one that its file is called after (java,
-    java_groups; group_cli), else librdkafka where the file is about groups."""
+    java_groups; group_cli), else librdkafka where the file is about groups and the command
+    line where it is about inspect."""
     area, claim = name.split(".", 1)
     for key in CLIENTS:
         if claim.startswith(key + "_") or area == key or area.startswith(key + "_") or area.endswith("_" + key):
             return key
-    return "librdkafka" if area == "groups" else area
+    return {"groups": "librdkafka", "inspect": "cli"}.get(area, area)
 
 
 def clients(names):
