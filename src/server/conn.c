@@ -40,7 +40,7 @@ void conn_open(struct reactor *reactor, const struct arrival *arrival)
     conn->peer.client_host = conn->host;
     conn->peer.listener = arrival->listener;
     conn->timer.fire = conn_on_timer;
-    timer_arm(&reactor->timers, &conn->timer, reactor->now_ns + reactor->limits.idle_ns);
+    timer_arm(&reactor->timers, &conn->timer, reactor->now_ns + MIN(reactor->limits.idle_ns, reactor->limits.frame_ns));
     list_push_back(&reactor->conns, &conn->node);
     reactor->conn_count++;
     conn_ready(conn);

@@ -27,13 +27,14 @@ static void append_end(struct odk_append *append, enum odk_err err)
 
 /* -- rolling ------------------------------------------------------------------------------------------------------- */
 
-/* The same each time it is asked for: nothing need be remembered. */
+/* The same each time it is asked for: nothing need be remembered. Partitions of a topic have the same id, not the same
+ * name. */
 static int64_t segment_jitter(const struct odk_log *log, const struct segment *segment)
 {
     int64_t most = MIN(log->config.segment_jitter_ms, log->config.segment_ms);
     if (most <= 0)
         return 0;
-    return (int64_t)(XXH3_64bits_withSeed(log->id.b, sizeof(log->id.b), (uint64_t)segment->base) % (uint64_t)most);
+    return (int64_t)(XXH3_64bits_withSeed(log->name, log->name_len, (uint64_t)segment->base) % (uint64_t)most);
 }
 
 static bool roll_is_due(const struct odk_log *log, const struct segment *active, const struct odk_append *append)

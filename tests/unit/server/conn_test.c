@@ -52,7 +52,7 @@ static struct world *world_new(enum odk_io_kind kind, uint32_t frame_max, size_t
                                        .env = &env,
                                        .limits = { .frame_bytes_max = frame_max,
                                                    .idle_ns = 60 * NS_PER_S,
-                                                   .frame_ns = 200 * NS_PER_MS,
+                                                   .frame_ns = 30 * NS_PER_S,
                                                    .body_bytes_budget = budget },
                                        .conn_closed = on_conn_closed,
                                        .context = world };
@@ -347,7 +347,7 @@ static void bodies_beyond_the_budget_wait_and_one_always_goes_on(void **state)
 static void an_unfinished_frame_is_cut_off_in_time(void **state)
 {
     struct world *world = world_new(kind_of(state), MIB(1), MIB(8), 10);
-    world->reactor.limits.idle_ns = 400 * NS_PER_MS;
+    world->reactor.limits.frame_ns = 200 * NS_PER_MS;
     int fd = client_new(world);
     client_send(world, fd, "\0\0\1\0abc", 7);
     int result = -1;

@@ -8,6 +8,7 @@ import os
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -224,6 +225,63 @@ class Backend(unittest.TestCase):
                 self.assertIn("anon_inode:[eventpoll]" if name == "epoll" else "socket:", " ".join(links))
                 if name == "epoll":
                     self.assertNotIn("anon_inode:[io_uring]", links)
+
+
+class Limits(unittest.TestCase):
+    def served(self, setting, talk, also=""):
+        """What talk returns of a connection to a server with a setting."""
+        port, answers = free_port(), []
+        with tempfile.TemporaryDirectory() as folder:
+            def meanwhile(pid):
+                with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+                    answers.append(talk(connection, pid))
+            start_and_stop(f"listeners=PLAINTEXT://127.0.0.1:{port}\nlog.dirs={folder}/data\n{setting}\n{also}", [],
+                           meanwhile)
+        return answers[0]
+
+    def is_closed(self, connection):
+        connection.settimeout(1)
+        try:
+            return connection.recv(1) == b""
+        except socket.timeout:
+            return False
+        except ConnectionError:
+            return True
+
+    def test_idle_connections_are_closed(self):
+        for setting, closed in (("connections.max.idle.ms=100", True), ("", False)):
+            with self.subTest(setting):
+                self.assertEqual(self.served(setting, lambda connection, _: self.is_closed(connection)), closed)
+
+    def test_unfinished_frames_are_cut_off(self):
+        def talk(connection, _):
+            connection.sendall(b"\0\0")
+            return self.is_closed(connection)
+
+        for setting, closed in (("frame.timeout.ms=100", True), ("", False)):
+            with self.subTest(setting):
+                self.assertEqual(self.served(setting, talk), closed)
+
+    def test_frames_that_are_too_large_end_the_connection(self):
+        def talk(connection, _):
+            connection.sendall(struct.pack(">i", 100000))
+            return self.is_closed(connection)
+
+        for setting, closed in (("socket.request.max.bytes=50000", True), ("", False)):
+            with self.subTest(setting):
+                self.assertEqual(self.served(setting, talk), closed)
+
+    def test_reactors_are_threads(self):
+        def threads(_, pid):
+            return len(os.listdir(f"/proc/{pid}/task"))
+
+        one, three = (self.served(f"num.reactors={count}", threads, "io.backend=epoll\n") for count in (1, 3))
+        self.assertGreaterEqual(three, one + 2)
+
+    def test_the_older_name_of_the_folder(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out, _ = start_and_stop(f"listeners=PLAINTEXT://127.0.0.1:0\nlog.dir={folder}/older\n", [])
+        self.assertIn(f"data={folder}/older", out)
 
 
 def open_files(pid):
