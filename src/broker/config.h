@@ -259,9 +259,10 @@ const char *broker_config_given(const struct broker_config *config, enum broker_
 
 /* Checks what needs more than one value, at the start and for each change. ODK_ERR_INVALID with ret_why. */
 ODK_MUST_USE enum odk_err broker_config_check_values(const struct broker_config *config, struct config_why *ret_why);
-/* The same, and listeners. To be called once, when everything is set. */
-ODK_MUST_USE enum odk_err broker_config_check(const struct broker_config *config, const struct odk_diag *sink,
-                                              struct config_why *ret_why);
+/* The same, and listeners, if those of the configuration are the ones that are served. To be called once, when
+ * everything is set. */
+ODK_MUST_USE enum odk_err broker_config_check(const struct broker_config *config, bool served,
+                                              const struct odk_diag *sink, struct config_why *ret_why);
 
 /* -- listeners ---------------------------------------------------------------------------------------------------- */
 

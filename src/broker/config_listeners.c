@@ -267,6 +267,16 @@ static enum odk_err check_groups(const struct broker_config *config, struct conf
     return ODK_ERR_INVALID;
 }
 
+/* Neither gzip's default, which is -1, nor a level that compresses. */
+static enum odk_err check_gzip(const struct broker_config *config, struct config_why *ret_why)
+{
+    if (config->compression_gzip_level != 0)
+        return ODK_OK;
+    (void)snprintf(ret_why->text, sizeof(ret_why->text),
+                   "compression.gzip.level: 0 is not allowed; it must be -1 or a whole number from 1 to 9");
+    return ODK_ERR_INVALID;
+}
+
 /* Unlimited is -1; no time at all would remove what was just written. */
 static enum odk_err check_retention(const struct broker_config *config, struct config_why *ret_why)
 {
@@ -301,6 +311,8 @@ enum odk_err broker_config_check_values(const struct broker_config *config, stru
     enum odk_err err = check_groups(config, ret_why);
     if (err == ODK_OK)
         err = check_retention(config, ret_why);
+    if (err == ODK_OK)
+        err = check_gzip(config, ret_why);
     return err == ODK_OK ? check_overrides(config, ret_why) : err;
 }
 
@@ -329,19 +341,19 @@ static void warn_dangers(const struct broker_config *config, const struct odk_di
                   ODK_STR_FMT(dir));
 }
 
-enum odk_err broker_config_check(const struct broker_config *config, const struct odk_diag *sink,
+enum odk_err broker_config_check(const struct broker_config *config, bool served, const struct odk_diag *sink,
                                  struct config_why *ret_why)
 {
     struct config_listener listeners[LISTENERS_MAX];
     uint32_t count = 0;
-    enum odk_err err = check_listeners(config, ret_why);
+    enum odk_err err = served ? check_listeners(config, ret_why) : ODK_OK;
     if (err == ODK_OK)
         err = config_listeners_parse(config->advertised_listeners, listeners, &count, ret_why);
     if (err == ODK_OK)
         err = broker_config_check_values(config, ret_why);
-    if (err == ODK_OK) {
+    if (err == ODK_OK && served)
         say_controllers(config, sink);
+    if (err == ODK_OK)
         warn_dangers(config, sink);
-    }
     return err;
 }

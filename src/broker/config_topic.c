@@ -62,6 +62,11 @@ enum odk_err topic_config_check(const struct topic_config *config, struct config
                        config->min_compaction_lag_ms, config->max_compaction_lag_ms);
         return ODK_ERR_INVALID;
     }
+    if (config->compression_gzip_level == 0) {
+        (void)snprintf(ret_why->text, sizeof(ret_why->text),
+                       "compression.gzip.level: 0 is not allowed; it must be -1 or a whole number from 1 to 9");
+        return ODK_ERR_INVALID;
+    }
     return ODK_OK;
 }
 

@@ -42,7 +42,7 @@ static const char serve_usage[] =
     "\n"
     "  -c, --config FILE         settings in Kafka's server.properties form\n"
     "  -d, --data-dir DIR        where everything is kept (log.dirs)\n"
-    "  -l, --listen HOST:PORT    where clients connect; may be repeated; port 0: any free one\n"
+    "  -l, --listen HOST:PORT    where clients connect, instead of listeners; may be repeated; port 0: any free one\n"
     "  -o, --override KEY=VALUE  one setting; may be repeated\n"
     "  -i, --io BACKEND          auto, uring or epoll (default: auto)\n"
     "      --http HOST:PORT|off  accepted; this version serves no HTTP\n"
@@ -69,6 +69,7 @@ struct parse {
     enum options_mode mode;
     const char *io_name;
     uint32_t listen_count;
+    bool listens; /* where --listen says, not where the configuration does */
     bool bad;
 };
 
@@ -214,7 +215,8 @@ static void listeners_take(struct parse *parse)
     struct options *options = parse->options;
     struct config_why why;
     uint32_t count = 0;
-    if (parse->listen_count == 0) {
+    parse->listens = parse->listen_count > 0;
+    if (!parse->listens) {
         if (broker_config_listeners(&options->config, options->listeners, &count, &why) != ODK_OK)
             complain(parse, "%s", why.text);
         for (uint32_t i = 0; i < count; i++) {
@@ -282,7 +284,7 @@ enum odk_err options_parse(struct options *options, enum options_mode mode, stru
         data_dir_take(&parse);
     }
     struct config_why why;
-    if (!parse.bad && broker_config_check(&options->config, &options->sink.diag, &why) != ODK_OK)
+    if (!parse.bad && broker_config_check(&options->config, !parse.listens, &options->sink.diag, &why) != ODK_OK)
         complain(&parse, "%s", why.text);
     if (parse.bad)
         return ODK_ERR_INVALID;

@@ -37,11 +37,11 @@ static enum odk_err folder_make(struct odk_boot *boot, const char *path)
     return ODK_OK;
 }
 
-/* The directory's own name becomes durable, also when an earlier start made it and got no further. */
-static enum odk_err directory_settle(struct odk_boot *boot)
+/* A folder's own name becomes durable. Of the data directory also when an earlier start made it and got no further. */
+static enum odk_err directory_settle(struct odk_boot *boot, const char *path)
 {
     char parent[LAYOUT_PATH_MAX];
-    if (!layout_path(parent, "%s", boot->dir))
+    if (!layout_path(parent, "%s", path))
         return ODK_ERR_INVALID;
     size_t len = strlen(parent);
     while (len > 1 && parent[len - 1] == '/')
@@ -50,6 +50,22 @@ static enum odk_err directory_settle(struct odk_boot *boot)
     if (slash)
         slash[slash == parent ? 1 : 0] = '\0';
     return folder_sync(boot, slash ? parent : ".");
+}
+
+/* The data directory, and what is missing above it: what cannot be made there is told when the next one is made. */
+static enum odk_err directory_make(struct odk_boot *boot)
+{
+    char path[LAYOUT_PATH_MAX];
+    enum odk_err err = ODK_OK;
+    if (!layout_path(path, "%s", boot->dir))
+        return FAIL(boot->diag, ODK_ERR_INVALID, "data directory: name too long");
+    for (char *slash = strchr(path + 1, '/'); slash && err == ODK_OK; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (boot->io->ops->mkdir(boot->io, path) == 0)
+            err = directory_settle(boot, path);
+        *slash = '/';
+    }
+    return err == ODK_OK ? folder_make(boot, boot->dir) : err;
 }
 
 /* A killed process may hold its lock until its last operations have finished. */
@@ -288,7 +304,7 @@ static enum odk_err boot_start(struct odk_boot *boot, const struct odk_boot_opti
     char journal[LAYOUT_PATH_MAX];
     if (!layout_path(journal, "%s/" JOURNAL_FOLDER, boot->dir))
         return ODK_ERR_INVALID;
-    enum odk_err err = folder_make(boot, boot->dir);
+    enum odk_err err = directory_make(boot);
     if (err == ODK_OK)
         err = directory_lock(boot);
     if (err == ODK_OK)
@@ -300,7 +316,7 @@ static enum odk_err boot_start(struct odk_boot *boot, const struct odk_boot_opti
         DIAG_INFO(boot->diag, "%s: the file system refuses O_DIRECT; files are written through the page cache",
                   boot->dir);
     boot->state.node_id = options->node_id;
-    err = is_new ? directory_settle(boot) : marker_take(boot);
+    err = is_new ? directory_settle(boot, boot->dir) : marker_take(boot);
     if (err == ODK_OK && !is_new && !boot->clean)
         err = boot_recover(boot, options);
     if (err == ODK_OK)

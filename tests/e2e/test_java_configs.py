@@ -7,6 +7,7 @@ import time
 
 from harness.case import case, check, equal
 from harness.clients import create_topic, produce_all, producer
+from harness.target import ROOT
 from test_java import jvm_case, tool
 
 CONFIGS = "kafka.admin.ConfigCommand"
@@ -47,6 +48,31 @@ def topic_settings(t):
     check("Unknown topic config name: no.such.key" in unknown.out + unknown.err, str(unknown))
     change(t, topic, "--delete-config", "retention.ms,cleanup.policy")
     equal(settings(t, *topic), {}, "settings after delete")
+
+
+FACT = re.compile(r'^X\((\w+), "([^"]+)", \w+, (NULL|"(?:[^"\\\\]|\\\\.)*"), (\w+)\)$', re.M)
+FACTS = os.path.join(ROOT, "tests", "unit", "broker", "kafka_configs.def")
+TOLD = ("controller.listener.names", "group.coordinator.rebalance.protocols", "log.dir", "node.id", "process.roles")
+
+
+@jvm_case
+def defaults_of_the_broker(t):
+    """The table of facts that unit tests use is what Apache Kafka says, and what we say."""
+    create_topic(t.bootstrap, t.topic)
+    with open(FACTS) as file:
+        facts = [(key, default) for kind, key, default, _ in FACT.findall(file.read()) if kind == "BROKER"]
+    check(len(facts) > 300, f"{len(facts)} facts")
+    shown = settings_shown(tool(t, CONFIGS, "--entity-type", "brokers", "--entity-name", node_of(t, t.topic),
+                                "--describe", "--all").out)
+    for key, default in facts:
+        check(key in shown, f"{key} is not shown")
+        found = re.search(r"(?:^|, )DEFAULT_CONFIG:" + re.escape(key) + "=(.*)$", shown[key])
+        if key not in TOLD and default != "NULL":
+            equal(found and found.group(1), default[1:-1], key)
+
+
+def settings_shown(out):
+    return {key: synonyms for key, _, _, synonyms in ENTRY.findall(out)}
 
 
 @jvm_case

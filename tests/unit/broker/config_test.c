@@ -489,7 +489,7 @@ static enum odk_err check(const char *text, struct config_why *why)
     struct broker_config config;
     broker_config_init(&config);
     assert_int_equal(broker_config_load(&config, odk_str_from(text), CONFIG_FROM_FILE, &silent, why), ODK_OK);
-    enum odk_err err = broker_config_check(&config, &silent, why);
+    enum odk_err err = broker_config_check(&config, true, &silent, why);
     broker_config_deinit(&config);
     return err;
 }
@@ -508,6 +508,10 @@ static void only_what_is_served_may_be_listened_to(void **state)
     assert_int_equal(check("listeners=CTL://:2\ncontroller.listener.names=CTL", &why), ODK_ERR_INVALID);
     assert_int_equal(check("advertised.listeners=nonsense", &why), ODK_ERR_INVALID);
     assert_int_equal(check("log.retention.minutes=0", &why), ODK_ERR_INVALID);
+    assert_int_equal(check("compression.gzip.level=0", &why), ODK_ERR_INVALID);
+    assert_int_equal(check("max.connections.per.ip.overrides=10.0.0.1:5,::1:7", &why), ODK_OK);
+    assert_int_equal(check("max.connections.per.ip.overrides=10.0.0.1", &why), ODK_ERR_INVALID);
+    assert_int_equal(check("max.connections.per.ip.overrides=10.0.0.1:4000000000", &why), ODK_ERR_INVALID);
     assert_int_equal(check("group.consumer.assignment.interval.ms=20000", &why), ODK_ERR_INVALID);
 }
 

@@ -259,12 +259,18 @@ static void changes_of_the_broker_have_kafkas_rules(void **state)
         { BROKER, "1", "ssl.keystore.location", SET, "/x", KAFKA_INVALID_REQUEST,
           "These security configs can be dynamically updated only per-listener using the listener prefix: "
           "[ssl.keystore.location]" },
+        { BROKER, "", "compression.gzip.level", SET, "0", KAFKA_INVALID_REQUEST,
+          "compression.gzip.level: 0 is not allowed; it must be -1 or a whole number from 1 to 9" },
+        { BROKER, "", "max.connections.per.ip.overrides", SET, "a", KAFKA_INVALID_REQUEST,
+          "max.connections.per.ip.overrides: must be ADDRESS:COUNT, separated by commas" },
         { BROKER, "", "log.retention.ms", SET, "0", KAFKA_INVALID_REQUEST,
           "log.retention.ms must be unlimited (-1) or, greater than or equal to 1" },
         { BROKER, "1", "group.consumer.assignment.interval.ms", SET, "20000", KAFKA_INVALID_REQUEST,
           "group.consumer.assignment.interval.ms is outside its .min. and .max." },
     };
     struct harness *harness = harness_new(1, NULL);
+    make_topic(harness, "t", 1, NULL);
+    assert_int_equal(alter(harness, TOPIC, "t", "compression.gzip.level", SET, "0").error, KAFKA_INVALID_CONFIG);
     for (size_t i = 0; i < countof(rows); i++) {
         struct answer answer =
             alter(harness, rows[i].type, rows[i].name, rows[i].key, rows[i].operation, rows[i].value);

@@ -163,6 +163,16 @@ class Listeners(unittest.TestCase):
         self.refused("listeners=PLAINTEXT://no-such-host.invalid:9092", "no address is known")
 
 
+    def test_the_command_line_listens_instead(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out, err = start_and_stop("listeners=SASL_SSL://:9092,CONTROLLER://:9093\n"
+                                      "controller.listener.names=CONTROLLER\n"
+                                      f"log.dirs={folder}/made/on/the/way\n", [], extra=["--listen", "127.0.0.1:0"])
+            self.assertTrue(os.path.isdir(f"{folder}/made/on/the/way"))
+        self.assertIn("kafka=127.0.0.1:", out)
+        self.assertNotIn("CONTROLLER", err)
+
+
 class Environment(unittest.TestCase):
     def test_names_of_the_images(self):
         got, err = settings(None, variables={
@@ -296,13 +306,13 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def start_and_stop(text, ports, meanwhile=lambda pid: None):
+def start_and_stop(text, ports, meanwhile=lambda pid: None, extra=()):
     """Runs the server with a file of settings until it is ready and listens; its output, and what it said."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "server.properties")
         with open(path, "w") as file:
             file.write(text)
-        process = subprocess.Popen([BINARY, "serve", "--config", path], stdin=subprocess.DEVNULL,
+        process = subprocess.Popen([BINARY, "serve", "--config", path, *extra], stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
             ready, _, _ = select.select([process.stdout], [], [], 20)
