@@ -47,6 +47,10 @@
 #define FETCH_CONVERT_BYTES_MAX MIB(16)
 #define FETCH_CONVERT_OPENED_MAX MIB(32)
 
+/* Bytes of records after which searches by time wait for the next turn of the loop: one ListOffsets may search thousands of
+ * partitions. */
+#define SEARCH_TURN_BYTES MIB(16)
+
 /* Decompressed bytes after which a Produce goes on in the next turn of the loop, so that a request of a thousand batches
  * that have to be opened stalls nobody for longer than one of them takes. */
 #define PRODUCE_STEP_BYTES MIB(1)

@@ -204,6 +204,10 @@ typedef void log_resume(struct odk_log *log, void *object, enum odk_err err);
 void log_wait(struct odk_log *log, const struct absent *absent, log_resume *resume, void *object);
 /* A spill of this log has ended: what waited for it goes on. */
 void log_wait_on_spilled(struct odk_log *log);
+/* The same, from the store's next tick. */
+void log_wait_turn(struct odk_log *log, log_resume *resume, void *object);
+/* Begins a turn for searches and resumes those that waited for it. True: some wait again. */
+bool log_wait_turn_run(struct odk_store *store);
 /* True if the io brings something into memory for somebody. */
 bool log_wait_in_flight(struct odk_store *store);
 void log_wait_abandon(struct odk_store *store);

@@ -15,6 +15,7 @@ struct time_walk {
     int64_t wanted;
     size_t opened_bytes; /* in vain so far */
     bool may_block;
+    bool turn_over; /* others have searched enough: on in the next turn */
     struct absent absent;
 };
 
@@ -33,6 +34,7 @@ static enum odk_err batch_search(struct time_walk *walk, struct odk_bytes bytes)
     if (walk->opened_bytes > BATCH_OPENED_BYTES_MAX)
         return ODK_ERR_TOO_LARGE;
     enum odk_err err = odk_record_iter_init(&it, bytes, BATCH_OPENED_BYTES_MAX);
+    walk->log->store->searched_bytes += err == ODK_OK ? odk_record_iter_bytes(&it).len : BATCH_OPENED_BYTES_MAX;
     if (err != ODK_OK)
         return odk_record_iter_end(&it);
     walk->opened_bytes += odk_record_iter_bytes(&it).len;
@@ -69,6 +71,9 @@ static enum odk_err batch_guess(const struct time_walk *walk, const uint8_t *hea
 
 static enum odk_err batch_open(struct time_walk *walk, struct segment *segment, uint64_t pos, size_t len)
 {
+    walk->turn_over = walk->log->store->searched_bytes >= SEARCH_TURN_BYTES && walk->opened_bytes == 0;
+    if (walk->turn_over)
+        return ODK_ERR_PENDING;
     uint8_t *bytes = malloc(len);
     if (!bytes)
         return ODK_ERR_MEMORY;
@@ -224,6 +229,10 @@ static enum odk_err find_attempt(struct odk_log *log, struct odk_find_time *find
     find->ret_offset = -1;
     find->ret_timestamp = -1;
     enum odk_err err = find->max ? find_max(&walk) : find_first(&walk);
+    if (walk.turn_over) {
+        log_wait_turn(log, find_on_waited, find);
+        return ODK_ERR_PENDING;
+    }
     *attempts_of(find) += 1;
     if (err == ODK_ERR_PENDING)
         log_wait(log, &walk.absent, find_on_waited, find);

@@ -273,6 +273,7 @@ uint64_t odk_store_tick(struct odk_store *store, uint64_t now_ns)
     bool again = log_trim_run(store);
     again |= removal_run(store);
     again |= clean_run(store);
+    again |= log_wait_turn_run(store);
     if (store->closing) {
         close_step(store);
         if (store->closed)

@@ -52,6 +52,7 @@ struct odk_store {
     struct list removals; /* deletions and their folders */
     struct list waits; /* reads and searches */
     struct list cleans; /* passes of compaction, swaps to be finished */
+    size_t searched_bytes; /* of records, by searches in this turn */
     struct list trims;
     uint64_t aged_ns;
     uint64_t full_until_ns; /* no space for segments: spills are tried again then; 0: there is */

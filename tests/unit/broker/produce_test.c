@@ -404,6 +404,7 @@ static void expect_found(struct harness *harness, const char *topic, int64_t tim
 {
     struct odk_find_time find = { .timestamp = timestamp, .max = timestamp < 0 };
     struct odk_log *log = topic_partition(harness_topic(harness, 0, topic), 0)->log;
+    harness_turn(harness);                                   /* searches of one turn wait for one another */
     assert_int_equal(odk_log_find_time(log, &find), ODK_OK); /* all of it is in memory */
     assert_int_equal(find.ret_offset, offset);
     assert_int_equal(find.ret_timestamp, found);
@@ -447,6 +448,42 @@ static void times_are_found_inside_compressed_batches_and_behind_bombs(void **st
                      KAFKA_NONE);
     expect_found(harness, "bomb", NOW, 0, NOW);
     expect_found(harness, "bomb", NOW + 1, 1, NOW + 1);
+    harness_free(harness);
+}
+
+static uint32_t finds_done;
+
+static void find_on_done(struct odk_find_time *find, enum odk_err err)
+{
+    assert_int_equal(err, ODK_OK);
+    assert_int_equal(find->ret_offset, 0);
+    finds_done++;
+}
+
+/* Six batches of 9 MiB: two searches in each turn. */
+static void searches_share_the_turns(void **state)
+{
+    (void)state;
+    enum { PARTS = 6 };
+    struct harness *harness = harness_new(1, NULL);
+    struct odk_find_time finds[PARTS] = { 0 };
+    uint32_t pending = 0;
+    make_topic(harness, "t", PARTS, NULL);
+    for (int32_t i = 0; i < PARTS; i++)
+        assert_int_equal(produce(harness, 9, "t", i, bomb(ODK_CODEC_GZIP, MIB(9))).error_code, KAFKA_NONE);
+    finds_done = 0;
+    for (int32_t i = 0; i < PARTS; i++) {
+        finds[i] = (struct odk_find_time){ .timestamp = NOW, .done = find_on_done };
+        enum odk_err err = odk_log_find_time(topic_partition(harness_topic(harness, 0, "t"), i)->log, &finds[i]);
+        pending += err == ODK_ERR_PENDING;
+        if (err != ODK_ERR_PENDING)
+            assert_int_equal(err, ODK_OK);
+    }
+    assert_int_equal(pending, 4);
+    harness_turn(harness);
+    assert_int_equal(finds_done, 2);
+    harness_turn(harness);
+    assert_int_equal(finds_done, 4);
     harness_free(harness);
 }
 
@@ -663,6 +700,7 @@ int main(void)
         cmocka_unit_test(append_time_and_codec_go_together),
         cmocka_unit_test(a_bomb_is_refused_where_it_must_be_opened),
         cmocka_unit_test(times_are_found_inside_compressed_batches_and_behind_bombs),
+        cmocka_unit_test(searches_share_the_turns),
         cmocka_unit_test(opened_batches_are_checked_a_turn_each),
         cmocka_unit_test(records_that_cannot_be_read_are_refused_where_they_are_opened),
         cmocka_unit_test(repeated_batches_get_their_first_offset),
