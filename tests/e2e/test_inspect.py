@@ -9,6 +9,7 @@ import time
 from harness import segment
 from harness.case import case, check, equal
 from harness.clients import create_topic, produce_all, producer
+from harness.target import ROOT
 
 OK, FAILURE, USAGE, NOT_FOUND, REFUSED, CORRUPT = 0, 1, 2, 3, 4, 6
 QUIET_S = 2     # by then a partition nobody writes to has its records in the segment file
@@ -222,3 +223,27 @@ def verify_finds_what_was_planted(t):
              for base, _, names in os.walk(target.data_dir) for name in names}
     equal(after, before, "files and their times")
     inspect(t, "verify", f"{t.topic}:0", data_dir=target.data_dir)
+
+
+@case(timeout_s=120, needs=["files"])
+def library_reads_a_running_servers_segments(t):
+    """The example program, built against the installed library as docs/LIBRARY.md says, and nothing else of ours."""
+    build = os.path.dirname(os.path.dirname(os.path.abspath(t.options.binary)))
+    place, program = t.path("installed"), t.path("read_topic")
+    t.run(["meson", "install", "-C", build, "--no-rebuild", "--destdir", place, "--quiet"], timeout_s=60)
+    found = [base for base, _, names in os.walk(place) if "libodradek.pc" in names]
+    equal(len(found), 1, "pkg-config files")
+    prefix = os.path.dirname(found[0].partition("/lib/")[0] + "/lib")
+    flags, _, _ = t.run(["env", "PKG_CONFIG_PATH=" + found[0], "pkg-config", "--define-variable=prefix=" + prefix, "--cflags", "--libs",
+                         "libodradek"])
+    source = os.path.join(ROOT, "docs", "example", "read_topic.c")
+    t.run(["cc", "-Wall", "-Werror", source, *flags.decode().split(), "-o", program], timeout_s=60)
+    filled_topic(t, t.bootstrap, t.topic, partitions=2)
+    produce_all(producer(t.bootstrap, compression_type="zstd"), t.topic, [{"value": b"packed", "partition": 1}])
+    time.sleep(QUIET_S)
+    out, err, _ = t.run([program, t.target.data_dir, t.topic])
+    lines = out.decode().splitlines()
+    equal(err, b"", "what it complains of")
+    equal(lines[-1], "401 records in 2 partitions", "the last line")
+    equal([tuple(map(int, line.split()[:3])) for line in lines[:200]],
+          [(0, i, BASE_MS + 10 * i) for i in range(200)], "partition, offset and time")
