@@ -213,6 +213,7 @@ int cmd_inspect(int argc, char **argv)
         { "batches", "list record batches", inspect_batches },
         { "hex", "show one batch byte by byte", inspect_hex },
         { "producers", "list idempotent and transactional producers", inspect_producers },
+        { "groups", "list committed offsets with their lag", inspect_groups },
         { "verify", "check everything, altering nothing", inspect_verify },
     };
     return cli_dispatch(verbs, countof(verbs), "odradek inspect", argc, argv);

@@ -81,3 +81,4 @@ int inspect_batches(int argc, char **argv);
 int inspect_hex(int argc, char **argv);
 int inspect_producers(int argc, char **argv);
 int inspect_verify(int argc, char **argv);
+int inspect_groups(int argc, char **argv);

@@ -6,12 +6,15 @@ import re
 import threading
 import time
 
+from confluent_kafka import Consumer, TopicPartition
+
 from harness import segment
 from harness.case import case, check, equal
 from harness.clients import create_topic, produce_all, producer
+from harness.raw import OFFSET_COMMIT
 from harness.target import ROOT
 
-OK, FAILURE, USAGE, NOT_FOUND, REFUSED, CORRUPT = 0, 1, 2, 3, 4, 6
+OK, FAILURE, USAGE, NOT_FOUND, REFUSED, CORRUPT, THRESHOLD = 0, 1, 2, 3, 4, 6, 7
 QUIET_S = 2     # by then a partition nobody writes to has its records in the segment file
 BASE_MS = 1_700_000_000_000
 DUMP_BATCH = re.compile(r"^baseOffset: (\d+) lastOffset: (\d+) count: (\d+) baseSequence: (-?\d+) .*?producerId: (-?\d+) "
@@ -247,3 +250,42 @@ def library_reads_a_running_servers_segments(t):
     equal(lines[-1], "401 records in 2 partitions", "the last line")
     equal([tuple(map(int, line.split()[:3])) for line in lines[:200]],
           [(0, i, BASE_MS + 10 * i) for i in range(200)], "partition, offset and time")
+
+
+@case(timeout_s=60, needs=["files"])
+def groups_have_exact_lag(t):
+    """Committed offsets, lag in records and time, also of what the protocol does not tell; the way back through a file."""
+    t.need_api(OFFSET_COMMIT, "OffsetCommit")
+    filled_topic(t, t.bootstrap, t.topic, partitions=2)
+    client = Consumer({"bootstrap.servers": t.bootstrap, "group.id": t.unique})
+    began = time.time()
+    client.commit(offsets=[TopicPartition(t.topic, 0, 150), TopicPartition(t.topic, 1, 200)], asynchronous=False)
+    client.commit(offsets=[TopicPartition(t.topic, 0, 120)], asynchronous=False)
+    time.sleep(QUIET_S)
+    rows = as_json(t, "groups", t.unique)
+    equal([(r["topic"], r["partition"], r["committed_offset"], r["end"], r["lag"]) for r in rows],
+          [(t.topic, 0, 120, 200, 80), (t.topic, 1, 200, 200, 0)], "offsets and lag")
+    now_ms = time.time() * 1000
+    check(abs(rows[0]["lag_ms"] - (now_ms - BASE_MS - 1200)) < 5000, f"lag in time: {rows[0]}")
+    equal(rows[1]["lag_ms"], 0, "lag in time of what was read")
+    for row in rows:
+        check(began * 1000 - 5 <= row["committed_at_ms"] <= now_ms and row["committed_ago_ms"] < 30000, str(row))
+    equal([r["partition"] for r in as_json(t, "groups", t.unique, "--lagging")], [0], "with a lag")
+    inspect(t, "groups", t.unique, "--fail-above", "79", expect=THRESHOLD)
+    inspect(t, "groups", t.unique, "--fail-above", "80")
+    inspect(t, "groups", t.unique, "--fail-above-time", "1h", expect=THRESHOLD)
+    inspect(t, "groups", "no-such-group", expect=NOT_FOUND)
+
+    exported, _ = inspect(t, "groups", t.unique, "--export")
+    equal(exported, f"{t.unique},{t.topic},0,120\n{t.unique},{t.topic},1,200\n", "export")
+    with open(t.path("before.csv"), "w") as file:
+        file.write(exported)
+    client.commit(offsets=[TopicPartition(t.topic, 0, 7)], asynchronous=False)
+    client.close()
+    time.sleep(QUIET_S)
+    equal([(r["committed_offset"], r["before"]) for r in as_json(t, "groups", t.unique, "--since", t.path("before.csv"))],
+          [(7, 120), (200, 200)], "beside the snapshot")
+    t.run([t.options.binary, "group", "reset", t.unique, "--from-file", t.path("before.csv"), "--execute",
+           "--brokers", t.bootstrap])
+    time.sleep(QUIET_S)
+    equal([r["committed_offset"] for r in as_json(t, "groups", t.unique)], [120, 200], "offsets put back")
