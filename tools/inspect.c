@@ -215,6 +215,7 @@ int cmd_inspect(int argc, char **argv)
         { "producers", "list idempotent and transactional producers", inspect_producers },
         { "groups", "list committed offsets with their lag", inspect_groups },
         { "verify", "check everything, altering nothing", inspect_verify },
+        { "repair", "plan a repair of what verify finds, and do it", inspect_repair },
     };
     return cli_dispatch(verbs, countof(verbs), "odradek inspect", argc, argv);
 }

@@ -41,7 +41,7 @@ enum odk_dir_kind {
 enum odk_dir_owner {
     ODK_OWNER_NONE,
     ODK_OWNER_RUNNING, /* another process holds the directory's lock */
-    ODK_OWNER_UNKNOWN, /* the lock cannot be looked at */
+    ODK_OWNER_UNKNOWN, /* the lock cannot be looked at; or Kafka's, which does not say that it was stopped cleanly */
 };
 
 struct odk_dir_info {

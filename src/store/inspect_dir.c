@@ -145,7 +145,10 @@ static enum odk_err dir_look(struct odk_dir *dir)
                     dir->path);
     if (dir->count > 1)
         qsort(dir->parts, dir->count, sizeof(*dir->parts), part_compare);
-    dir->info.owner = owner_look(dir);
+    if (dir->info.kind == ODK_DIR_KAFKA) /* its lock is of another kind; a start removes the file of a clean stop */
+        dir->info.owner = dir->info.clean ? ODK_OWNER_NONE : ODK_OWNER_UNKNOWN;
+    else
+        dir->info.owner = owner_look(dir);
     return ODK_OK;
 }
 

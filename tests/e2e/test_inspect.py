@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from harness import segment
 from harness.case import case, check, equal
-from harness.clients import create_topic, produce_all, producer
+from harness.clients import create_topic, produce_all, producer, read_all
 from harness.raw import OFFSET_COMMIT
 from harness.target import ROOT
 
@@ -289,3 +289,91 @@ def groups_have_exact_lag(t):
            "--brokers", t.bootstrap])
     time.sleep(QUIET_S)
     equal([r["committed_offset"] for r in as_json(t, "groups", t.unique)], [120, 200], "offsets put back")
+
+
+def flip(path, position):
+    with open(path, "r+b") as file:
+        file.seek(position)
+        byte = file.read(1)
+        file.seek(position)
+        file.write(bytes([byte[0] ^ 1]))
+
+
+@case(timeout_s=60, needs=["files", "control"])
+def repair_moves_aside_what_is_made_again(t):
+    target = t.private_target()
+    target.start()
+    create_topic(target.bootstrap, t.topic, 1, {"segment.bytes": "1048576"})
+    records = [{"value": os.urandom(3000)} for _ in range(800)]
+    produce_all(producer(target.bootstrap, batch_num_messages=5), t.topic, records)
+    inspect(t, "repair", data_dir=target.data_dir, expect=REFUSED)     # it runs
+    equal(target.stop(), 0, "exit code")
+    inspect(t, "verify", "--quiet", data_dir=target.data_dir)
+    _, err = inspect(t, "repair", data_dir=target.data_dir)
+    check("nothing to repair" in err, err)
+    index = segment.paths(target.data_dir, t.topic)[0].replace(".log", ".index")
+    flip(index, 20)
+    inspect(t, "verify", data_dir=target.data_dir, expect=CORRUPT)
+    rows = as_json(t, "repair", data_dir=target.data_dir)
+    check({(row["action"], row["file"]) for row in rows} >= {("move", os.path.basename(index))}, str(rows))
+    check(os.path.exists(index), "a plan alters nothing")
+    inspect(t, "repair", "--execute", "--aside", t.path("aside"), data_dir=target.data_dir)
+    check(not os.path.exists(index), "moved")
+    check(os.path.exists(os.path.join(t.path("aside"), f"{t.topic}-0", os.path.basename(index))), "kept aside")
+    inspect(t, "verify", "--quiet", data_dir=target.data_dir)
+    target.start()
+    equal([m.value() for m in read_all(target.bootstrap, t.topic)] == [r["value"] for r in records], True, "records")
+    target.kill()
+    inspect(t, "repair", data_dir=target.data_dir, expect=REFUSED)     # its journal is needed
+
+
+@case(timeout_s=60, needs=["files", "control"])
+def repair_cuts_at_damage_when_that_is_agreed_to(t):
+    target = t.private_target()
+    target.start()
+    create_topic(target.bootstrap, t.topic, 2, {"segment.bytes": "1048576"})
+    records = [{"value": os.urandom(3000), "partition": i % 2} for i in range(1600)]
+    produce_all(producer(target.bootstrap, batch_num_messages=5), t.topic, records)
+    equal(target.stop(), 0, "exit code")
+    files = segment.paths(target.data_dir, t.topic)
+    check(len(files) >= 3, "more than two segments")
+    second = int(os.path.basename(files[1])[:20])
+    batches = [b for b in as_json(t, "batches", f"{t.topic}:0", data_dir=target.data_dir) if b["segment"] == second]
+    damaged, sizes = batches[4], [os.path.getsize(path) for path in files]
+    flip(files[1], damaged["position"] + 100)
+    inspect(t, "repair", "--execute", data_dir=target.data_dir, expect=REFUSED)
+    equal([os.path.getsize(path) for path in files], sizes, "sizes when it was not agreed to")
+    inspect(t, "repair", "--execute", "--lose-records", "--aside", t.path("aside"), data_dir=target.data_dir)
+    equal([os.path.getsize(path) for path in files[:2]], [sizes[0], damaged["position"]], "sizes of what is left")
+    kept = [name for base, _, names in os.walk(t.path("aside")) for name in names]
+    check(os.path.basename(files[2]) in kept, f"later segments are kept: {kept}")
+    tail = next(name for name in kept if ".from-" in name)
+    equal(os.path.getsize(os.path.join(t.path("aside"), f"{t.topic}-0", tail)), sizes[1] - damaged["position"],
+          "bytes cut off")
+    out, _ = inspect(t, "verify", "--quiet", data_dir=target.data_dir)
+    equal(out, "", "findings")
+    target.start()
+    good = damaged["base_offset"]
+    left = [m.value() for m in read_all(target.bootstrap, t.topic, 0)]
+    equal(len(left), good, "records in front of the damage")
+    equal(left == [r["value"] for r in records[::2][:good]], True, "they are what was sent")
+    equal([m.value() for m in read_all(target.bootstrap, t.topic, 1)] == [r["value"] for r in records[1::2]], True,
+          "records of the other partition")
+    produce_all(producer(target.bootstrap), t.topic, [{"value": b"on it goes", "partition": 0}])
+    equal([m.offset() for m in read_all(target.bootstrap, t.topic, 0)][-1], good, "the next offset")
+
+
+@case(timeout_s=60, needs=["files", "control"])
+def repair_accepts_a_loss_when_that_is_agreed_to(t):
+    target = t.private_target()
+    target.start()
+    filled_topic(t, target.bootstrap, t.topic)
+    equal(target.stop(), 0, "exit code")
+    last = as_json(t, "batches", f"{t.topic}:0", data_dir=target.data_dir)[-1]
+    os.truncate(segment.paths(target.data_dir, t.topic)[-1], last["position"])
+    found = as_json(t, "verify", "--quiet", data_dir=target.data_dir, expect=CORRUPT)
+    check("LESS_THAN_KNOWN" in [row["finding"] for row in found], str(found))
+    inspect(t, "repair", "--execute", "--lose-records", "--aside", t.path("aside"), data_dir=target.data_dir)
+    inspect(t, "verify", "--quiet", data_dir=target.data_dir)
+    target.start()
+    equal(len(read_all(target.bootstrap, t.topic)), last["base_offset"], "records that are left")

@@ -322,6 +322,7 @@ static void kafka_dir(char dir[256], struct odk_bytes log, struct odk_bytes inde
 {
     place_make(dir);
     place_file(dir, "meta.properties", (struct odk_bytes){ 0 });
+    place_file(dir, ".kafka_cleanshutdown", (struct odk_bytes){ 0 });
     place_folder(dir, "k-0");
     place_file(dir, "k-0/00000000000000001000.log", log);
     place_file(dir, "k-0/00000000000000001000.index", index);
