@@ -214,6 +214,7 @@ int cmd_inspect(int argc, char **argv)
         { "hex", "show one batch byte by byte", inspect_hex },
         { "producers", "list idempotent and transactional producers", inspect_producers },
         { "groups", "list committed offsets with their lag", inspect_groups },
+        { "stats", "tell sizes, compression and keys of a topic", inspect_stats },
         { "verify", "check everything, altering nothing", inspect_verify },
         { "repair", "plan a repair of what verify finds, and do it", inspect_repair },
     };

@@ -82,4 +82,5 @@ int inspect_hex(int argc, char **argv);
 int inspect_producers(int argc, char **argv);
 int inspect_verify(int argc, char **argv);
 int inspect_groups(int argc, char **argv);
+int inspect_stats(int argc, char **argv);
 int inspect_repair(int argc, char **argv);

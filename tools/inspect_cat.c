@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/grep.h"
 #include "client/moment.h"
 #include "client/range.h"
 #include "inspect.h"
@@ -14,9 +15,57 @@ struct cat {
     const char *offset;
     const char *format;
     int64_t count; /* records still to print */
+    const char *value_pattern;
+    const char *key_pattern;
+    bool csv;
     struct range range;
     struct json json;
+    struct grep *value_grep; /* NULL: every value will do */
+    struct grep *key_grep;
 };
+
+/* A field of RFC 4180; none is empty, an empty one is quoted. */
+static void csv_bytes(struct odk_bytes bytes)
+{
+    if (!bytes.data)
+        return;
+    (void)putchar('"');
+    for (size_t i = 0; i < bytes.len; i++) {
+        if (bytes.data[i] == '"')
+            (void)putchar('"');
+        (void)putchar(bytes.data[i]);
+    }
+    (void)putchar('"');
+}
+
+static void csv_print(const struct format_record *record)
+{
+    (void)printf("%.*s,%d,%lld,%lld,", ODK_STR_FMT(record->topic), record->partition, (long long)record->offset,
+                 (long long)record->timestamp_ms);
+    csv_bytes(record->key);
+    (void)putchar(',');
+    csv_bytes(record->value);
+    (void)fputs("\r\n", stdout);
+}
+
+/* ODK_OK: wanted; ODK_ERR_NOT_FOUND: not; ODK_ERR_LIMIT: it would take too long to know. */
+static enum odk_err record_wanted(const struct cat *cat, const struct odk_record *record)
+{
+    enum grep_verdict value = cat->value_grep ? grep_match(cat->value_grep, record->value) : GREP_YES;
+    enum grep_verdict key = value == GREP_YES && cat->key_grep ? grep_match(cat->key_grep, record->key) : value;
+    return key == GREP_YES ? ODK_OK : key == GREP_NO ? ODK_ERR_NOT_FOUND : ODK_ERR_LIMIT;
+}
+
+static void record_print(struct cat *cat, const struct format_record *shown)
+{
+    if (cat->csv)
+        csv_print(shown);
+    else if (cat->inspect.json)
+        record_json(&cat->json, shown);
+    else
+        format_write(stdout, cat->format, shown);
+    cat->count--;
+}
 
 static int edge_find(const struct cat *cat, struct odk_part *part, const struct range_edge *edge, int64_t end,
                      int64_t *ret)
@@ -38,23 +87,28 @@ static int batch_print(struct cat *cat, const struct odk_part_name *name, const 
     struct odk_record_iter it;
     struct odk_record record;
     struct format_header headers[INSPECT_HEADERS_MAX];
+    int64_t costly = -1; /* a record that the pattern cannot be matched with */
     enum odk_err err = odk_batch_check_crc(batch->bytes);
     if (err == ODK_OK && !(batch->header.attributes & ODK_BATCH_CONTROL)) {
         err = odk_record_iter_init(&it, batch->bytes, ODK_INSPECT_RECORDS_BYTES_MAX);
         while (err == ODK_OK && cat->count > 0 && !ferror(stdout) && odk_record_next(&it, &record)) {
-            if (record.offset < from || record.offset >= to)
-                continue;
+            enum odk_err wanted = record.offset < from || record.offset >= to ? ODK_ERR_NOT_FOUND
+                                                                              : record_wanted(cat, &record);
             struct format_record shown = inspect_record(name, &batch->header, &record, headers);
-            if (cat->inspect.json)
-                record_json(&cat->json, &shown);
-            else
-                format_write(stdout, cat->format, &shown);
-            cat->count--;
+            if (wanted == ODK_OK)
+                record_print(cat, &shown);
+            else if (wanted == ODK_ERR_LIMIT)
+                costly = record.offset;
+            if (costly >= 0)
+                break;
         }
-        bool whole = cat->count > 0 && !ferror(stdout);
+        bool whole = cat->count > 0 && !ferror(stdout) && costly < 0;
         enum odk_err ended = odk_record_iter_end(&it);
         err = whole || err != ODK_OK ? ended : ODK_OK;
     }
+    if (costly >= 0)
+        return cli_fail(EXIT_CODE_FAILURE, "%s: offset %lld: the pattern takes too many steps; a simpler one may do",
+                        name->folder, (long long)costly);
     if (err == ODK_OK)
         return EXIT_CODE_OK;
     return cli_fail(inspect_code(err), "%s: segment %020lld, position %llu, offset %lld: %s; try: odradek inspect hex %s:%d:%lld",
@@ -100,6 +154,8 @@ static int cat_run(struct cat *cat, const struct inspect_target *target)
     if (code != EXIT_CODE_OK)
         return code;
     json_init(&cat->json, stdout);
+    if (cat->csv)
+        (void)fputs("topic,partition,offset,timestamp,key,value\r\n", stdout);
     for (size_t i = first; i < first + count && cat->count > 0 && !ferror(stdout); i++) {
         const struct odk_part_name *name = odk_dir_at(cat->inspect.dir, i);
         struct odk_part *part;
@@ -111,13 +167,26 @@ static int cat_run(struct cat *cat, const struct inspect_target *target)
     return code;
 }
 
+static int patterns_compile(struct cat *cat, const struct args_spec *spec)
+{
+    char why[GREP_WHY_BYTES] = "";
+    if (cat->value_pattern && !(cat->value_grep = grep_new(cat->value_pattern, why)))
+        return args_mistake(spec, "--grep: %s", why);
+    if (cat->key_pattern && !(cat->key_grep = grep_new(cat->key_pattern, why)))
+        return args_mistake(spec, "--key: %s", why);
+    return cat->csv && cat->inspect.json ? args_mistake(spec, "--csv and --json exclude each other") : ARGS_GO_ON;
+}
+
 int inspect_cat(int argc, char **argv)
 {
     struct cat cat = { .inspect = inspect_defaults(), .offset = "start", .format = "%s\\n", .count = INT64_MAX };
     const struct args_option options[] = {
         { "offset", 'o', ARGS_TEXT, "RANGE", "where to start and stop (default: start)", &cat.offset },
         { "num", 'n', ARGS_INT, "N", "stop after so many records", &cat.count, 1, INT64_MAX },
+        { "grep", 'g', ARGS_TEXT, "REGEX", "only records with this in their value", &cat.value_pattern },
+        { "key", 'k', ARGS_TEXT, "REGEX", "only records with this in their key", &cat.key_pattern },
         { "format", 'f', ARGS_TEXT, "FORMAT", "how to print a record (default: %s\\n)", &cat.format },
+        { "csv", 0, ARGS_FLAG, NULL, "as CSV (RFC 4180), with a line of titles", &cat.csv },
         INSPECT_DIR_ROW(cat.inspect),
         INSPECT_JSON_ROW(cat.inspect),
     };
@@ -130,7 +199,8 @@ int inspect_cat(int argc, char **argv)
         1,
         1,
         "Ranges and formats are those of odradek consume; its --json, too. Transaction markers are left out; records of\n"
-        "aborted transactions are not.\n\n"
+        "aborted transactions are not. --json and --csv are for handing a topic over to other programs. A pattern that\n"
+        "takes too many steps on a record ends the partition, exit code 1.\n\n"
         "examples:\n"
         "  odradek inspect cat orders:0 -o -10\n"
         "  odradek inspect cat orders -o @2026-11-22T10:00:00Z:5m -f '%p %o %k %s\\n'",
@@ -146,7 +216,11 @@ int inspect_cat(int argc, char **argv)
     if (code == ARGS_GO_ON && !range_parse(cat.offset, client_wall_ms(), &cat.range, &why))
         code = args_mistake(&spec, "--offset %s: %s", cat.offset, why);
     if (code == ARGS_GO_ON)
+        code = patterns_compile(&cat, &spec);
+    if (code == ARGS_GO_ON)
         code = cat_run(&cat, &target);
+    grep_free(cat.value_grep);
+    grep_free(cat.key_grep);
     inspect_close(&cat.inspect);
     return code;
 }

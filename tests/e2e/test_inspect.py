@@ -1,5 +1,7 @@
 """`odradek inspect`: beside a running server, after a stop and a kill, against Kafka's dump tool, with planted damage."""
 
+import csv
+import io
 import json
 import os
 import re
@@ -377,3 +379,34 @@ def repair_accepts_a_loss_when_that_is_agreed_to(t):
     inspect(t, "verify", "--quiet", data_dir=target.data_dir)
     target.start()
     equal(len(read_all(target.bootstrap, t.topic)), last["base_offset"], "records that are left")
+
+
+@case(timeout_s=60, needs=["files"])
+def stats_and_filters(t):
+    filled_topic(t, t.bootstrap, t.topic, records=210)      # seven keys, thirty times each
+    produce_all(producer(t.bootstrap, compression_type="zstd", linger_ms=200), t.topic,
+                [{"value": b"the same again " * 20, "key": b"hot", "timestamp": BASE_MS} for _ in range(400)])
+    produce_all(producer(t.bootstrap), t.topic, [{"value": b'say "no", \xff', "timestamp": BASE_MS},
+                                                 {"value": None, "key": b"k1", "timestamp": BASE_MS}])
+    time.sleep(QUIET_S)
+    row = as_json(t, "stats", t.topic)[0]
+    equal((row["records"], row["distinct_keys"], row["without_key"], row["tombstones"]), (612, 8, 1, 1), "stats")
+    equal(row["hot_keys"][0], {"key": "hot", "at_least": 400, "at_most": 400}, "the hottest key")
+    equal(sum(b["bytes"] - 61 for b in as_json(t, "batches", f"{t.topic}:0")), row["stored_bytes"], "stored bytes")
+    check(row["decompressed_bytes"] > row["stored_bytes"] * 4, f"compression: {row}")
+    check("hot" in inspect(t, "stats", t.topic)[0], "stats as text")
+    equal([r["offset"] for r in as_json(t, "cat", t.topic, "--grep", "^0-1[0-9] ")], list(range(10, 20)), "by value")
+    equal(len(as_json(t, "cat", t.topic, "--key", "^hot$")), 400, "by key")
+    equal(len(as_json(t, "cat", t.topic, "--key", "^k1$", "--grep", "^0-", "-n", "3")), 3, "by both, three of them")
+    inspect(t, "cat", t.topic, "--grep", "(", expect=USAGE)
+    produce_all(producer(t.bootstrap), t.topic, [{"value": b"a" * 500_000, "timestamp": BASE_MS}])
+    time.sleep(QUIET_S)
+    _, err = inspect(t, "cat", t.topic, "-o", "-1", "--grep", "a*a*a*[bc]", expect=FAILURE)
+    check("too many steps" in err, err)
+    csv.field_size_limit(1_000_000)
+    out, _, _ = t.run([t.options.binary, "inspect", "cat", t.topic, "--csv", "--data-dir",
+                       t.target.data_dir])
+    rows = list(csv.reader(io.StringIO(out.decode("latin-1"), newline="")))
+    equal(rows[0], ["topic", "partition", "offset", "timestamp", "key", "value"], "titles")
+    equal(rows[611][2:], ["610", str(BASE_MS), "", 'say "no", \xff'], "a row with quotes and bytes")
+    equal(rows[612][4:], ["k1", ""], "a tombstone")
