@@ -38,7 +38,7 @@ extern "C" {
     X(SNAPSHOT_BROKEN, true, "the producers' snapshot cannot be read")                              \
     X(SNAPSHOT_AHEAD, false, "the producers' snapshot stands behind the end")                       \
     X(METADATA_BROKEN, true, "partition.metadata cannot be read")                                   \
-    X(START_BROKEN, true, "log-start-offset-checkpoint cannot be read")                             \
+    X(START_BROKEN, true, "log-start-offset-checkpoint or cleaner-offset-checkpoint cannot be read")                             \
     X(START_AHEAD, true, "the log's start lies behind its end")                                     \
     X(LESS_THAN_KNOWN, true, "the log holds less than at a clean stop")                             \
     X(MARKER_BROKEN, true, "the marker of a clean stop cannot be read")                             \

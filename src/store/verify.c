@@ -204,6 +204,13 @@ static void epoch_check(struct check *check, const struct odk_batch_at *batch)
         check_found(check, ODK_FINDING_EPOCHS_DIFFER, FORMAT_EPOCHS_NAME, batch->segment, -1, batch->header.base_offset);
 }
 
+/* A first pass of compaction that a crash has cut off is known to the journal only. */
+static enum odk_finding_kind gap_kind(const struct check *check)
+{
+    const struct odk_dir_info *info = &check->part->dir->info;
+    return info->kind == ODK_DIR_ODRADEK && !info->journal ? ODK_FINDING_OFFSET_GAP : ODK_FINDING_OFFSET_GAP_FOREIGN;
+}
+
 static void batch_check(struct check *check, const struct odk_batch_at *batch)
 {
     int64_t position = (int64_t)batch->position, base = batch->header.base_offset;
@@ -214,10 +221,8 @@ static void batch_check(struct check *check, const struct odk_batch_at *batch)
                             FORMAT_LOG_SUFFIX, position, base);
     else if (check->verify->records && records_check(batch) != ODK_OK)
         check_segment_found(check, ODK_FINDING_BATCH_RECORDS, batch->segment, FORMAT_LOG_SUFFIX, position, base);
-    if (check->next_offset >= 0 && base != check->next_offset)
-        check_segment_found(check, check->part->dir->info.kind == ODK_DIR_ODRADEK ? ODK_FINDING_OFFSET_GAP
-                                                                                  : ODK_FINDING_OFFSET_GAP_FOREIGN,
-                            batch->segment, FORMAT_LOG_SUFFIX, position, check->next_offset);
+    if (check->next_offset >= 0 && base != check->next_offset && check->compacted < 0)
+        check_segment_found(check, gap_kind(check), batch->segment, FORMAT_LOG_SUFFIX, position, check->next_offset);
     check->next_offset = odk_batch_next_offset(&batch->header);
     epoch_check(check, batch);
 }
@@ -250,7 +255,8 @@ static void segment_check(struct check *check, struct odk_reader *reader, size_t
     enum odk_err err = ODK_OK;
     if (segment->bytes == 0 && closed)
         check_segment_found(check, ODK_FINDING_SEGMENT_EMPTY, segment->base, FORMAT_LOG_SUFFIX, 0, -1);
-    if (check->next_offset >= 0 && segment->base > check->next_offset && part->dir->info.kind == ODK_DIR_ODRADEK)
+    if (check->next_offset >= 0 && segment->base > check->next_offset && part->dir->info.kind == ODK_DIR_ODRADEK &&
+        !check->exchanging)
         check_segment_found(check, ODK_FINDING_OFFSET_GAP, segment->base, FORMAT_LOG_SUFFIX, 0, check->next_offset);
     check->next_offset = part->dir->info.kind == ODK_DIR_ODRADEK ? segment->base : MAX(check->next_offset, segment->base);
     index_walk_begin(check, segment, &walk);
@@ -297,13 +303,15 @@ static void check_free(struct check *check)
 static enum odk_err check_run(struct odk_dir *dir, const char *folder, struct odk_verify *verify, struct check *check)
 {
     struct odk_dir quiet = *dir;
-    *check = (struct check){ .verify = verify, .folder = folder, .next_offset = -1, .leader_epoch = -1 };
+    *check = (struct check){ .verify = verify, .folder = folder, .next_offset = -1, .leader_epoch = -1,
+                              .compacted = -1 };
     quiet.diag = NULL; /* what is wrong is a finding */
     enum odk_err err = odk_part_open(&quiet, folder, &check->part);
     if (err != ODK_OK)
         return err;
     check->part->dir = dir;
     epochs_open(check);
+    check_compaction(check);
     struct odk_reader *reader = odk_reader_new(check->part);
     for (size_t i = 0; i < check->part->count; i++)
         segment_check(check, reader, i);

@@ -11,6 +11,7 @@ struct pending {
     char *folder;
     int64_t base;
     uint32_t position; /* the lowest */
+    bool trimmed;      /* the log's start lies behind the segment's base: the segment may be gone */
 };
 
 /* What the directory's own files say, for its partitions. */
@@ -37,7 +38,8 @@ struct check {
     bool epochs_told;
     int64_t next_offset;  /* expected; -1: any */
     int32_t leader_epoch; /* of the last batch */
-    struct odk_part_end end;
+    int64_t compacted;    /* compaction has been here, and looks at what is from there on next; -1: it has not */
+    bool exchanging;      /* a compacted segment waits for the next start to take others' place */
 };
 
 /* Notes a finding, unless one of its kind is known of that file. */
@@ -51,6 +53,8 @@ bool check_is_live(const struct check *check);
 /* The lowest position of a segment that the journal repairs; UINT64_MAX: none. */
 uint64_t check_pending(const struct check *check, int64_t base);
 
+/* How far compaction has been, and whether it was cut off. */
+void check_compaction(struct check *check);
 /* The small files of a partition, when everything else has been read. */
 void check_small_files(struct check *check);
 

@@ -17,6 +17,15 @@ struct wal_block {
     uint32_t file;
 };
 
+/* What the journal says of a log that makes DATA of it void. */
+struct life {
+    struct odk_uuid id;
+    char *folder;
+    bool deleted;
+    int64_t start; /* from TRIM; -1: none */
+    int64_t clean; /* from CLEAN: DATA below it is void */
+};
+
 struct journal_look {
     struct odk_dir *dir;
     struct odk_verify *verify;
@@ -26,6 +35,8 @@ struct journal_look {
     struct wal_block *blocks;
     uint32_t block_count;
     uint32_t block_capacity;
+    struct life *lives;
+    size_t life_count;
 };
 
 static void on_wal(void *context, const char *name, bool is_directory)
@@ -119,12 +130,50 @@ static void rows_keep(struct journal_look *look)
     look->block_count = kept;
 }
 
-static void pending_note(struct journal_look *look, struct odk_str folder, const struct journal_entry *entry)
+/* The logs that a block names, by number. */
+struct block_name {
+    struct odk_uuid id;
+    struct odk_str folder;
+};
+
+struct block_names {
+    struct block_name *names;
+    uint32_t count;
+};
+
+/* NULL: nothing is known. */
+static struct life *life_find(const struct journal_look *look, const struct block_name *name)
+{
+    for (size_t i = 0; i < look->life_count; i++)
+        if (odk_uuid_eq(look->lives[i].id, name->id) && odk_str_eq(odk_str_from(look->lives[i].folder), name->folder))
+            return &look->lives[i];
+    return NULL;
+}
+
+static void life_note(struct journal_look *look, const struct block_name *name, const struct journal_entry *entry)
+{
+    struct life *life = life_find(look, name);
+    if (!life) {
+        look->lives = xrealloc(look->lives, (look->life_count + 1) * sizeof(*look->lives));
+        life = &look->lives[look->life_count++];
+        *life = (struct life){ .id = name->id, .folder = xstrndup(name->folder.data, name->folder.len), .start = -1 };
+    }
+    life->deleted |= entry->type == JOURNAL_DELETE;
+    if (entry->type == JOURNAL_TRIM)
+        life->start = MAX(life->start, entry->offset);
+    if (entry->type == JOURNAL_CLEAN)
+        life->clean = MAX(life->clean, entry->offset);
+}
+
+static void pending_note(struct journal_look *look, const struct block_name *name, const struct journal_entry *entry)
 {
     struct dir_proof *proof = look->proof;
+    const struct life *life = life_find(look, name);
+    if (life && (life->deleted || entry->offset < life->clean))
+        return;
     for (size_t i = proof->pending_count; i-- > 0;) {
         struct pending *pending = &proof->pendings[i];
-        if (pending->base != entry->segment_base || !odk_str_eq(odk_str_from(pending->folder), folder))
+        if (pending->base != entry->segment_base || !odk_str_eq(odk_str_from(pending->folder), name->folder))
             continue;
         pending->position = MIN(pending->position, entry->position);
         return;
@@ -134,35 +183,35 @@ static void pending_note(struct journal_look *look, struct odk_str folder, const
         proof->pendings = xrealloc(proof->pendings, proof->pending_capacity * sizeof(*proof->pendings));
     }
     proof->pendings[proof->pending_count++] =
-        (struct pending){ xstrndup(folder.data, folder.len), entry->segment_base, entry->position };
+        (struct pending){ .folder = xstrndup(name->folder.data, name->folder.len),
+                          .base = entry->segment_base,
+                          .position = entry->position,
+                          .trimmed = life && life->start > entry->segment_base };
 }
 
-/* The logs that a block names, by number. */
-struct block_names {
-    struct odk_str *names;
-    uint32_t count;
-};
-
-/* False when the entry cannot be. */
-static bool entry_note(struct journal_look *look, struct block_names *names, const struct journal_entry *entry)
+/* False when the entry cannot be. voids: only what makes DATA void is looked at; else only DATA. */
+static bool entry_note(struct journal_look *look, struct block_names *names, const struct journal_entry *entry, bool voids)
 {
     if (entry->type == JOURNAL_NAME) {
-        if (entry->bytes.len < sizeof(struct odk_uuid) + 1 || entry->log != names->count)
+        const size_t id = sizeof(struct odk_uuid);
+        if (entry->bytes.len < id + 1 || entry->log != names->count)
             return false;
         names->names = xrealloc(names->names, (names->count + 1) * sizeof(*names->names));
-        names->names[names->count++] =
-            (struct odk_str){ (const char *)entry->bytes.data + sizeof(struct odk_uuid),
-                              entry->bytes.len - sizeof(struct odk_uuid) };
-        return layout_name_ok(names->names[names->count - 1]);
+        struct block_name *name = &names->names[names->count++];
+        memcpy(name->id.b, entry->bytes.data, id);
+        name->folder = (struct odk_str){ (const char *)entry->bytes.data + id, entry->bytes.len - id };
+        return layout_name_ok(name->folder);
     }
     if (entry->log >= names->count)
         return false;
-    if (entry->type == JOURNAL_DATA)
-        pending_note(look, names->names[entry->log], entry);
+    if (voids && entry->type != JOURNAL_DATA)
+        life_note(look, &names->names[entry->log], entry);
+    if (!voids && entry->type == JOURNAL_DATA)
+        pending_note(look, &names->names[entry->log], entry);
     return true;
 }
 
-static void block_read(struct journal_look *look, const struct wal_block *block, const struct look_file *wal)
+static void block_read(struct journal_look *look, const struct wal_block *block, const struct look_file *wal, bool voids)
 {
     struct journal_block head;
     const uint8_t *data = wal->map.data + block->position;
@@ -174,13 +223,13 @@ static void block_read(struct journal_look *look, const struct wal_block *block,
     struct block_names names = { 0 };
     bool good = true;
     while (good && journal_entry_next(&reader, &entry))
-        good = entry_note(look, &names, &entry);
-    if (!good || reader.bad)
+        good = entry_note(look, &names, &entry, voids);
+    if ((!good || reader.bad) && voids) /* once is enough */
         tell(look, ODK_FINDING_JOURNAL_ENTRY, block->file, block->position);
     free(names.names);
 }
 
-static void blocks_read(struct journal_look *look)
+static void blocks_read(struct journal_look *look, bool voids)
 {
     struct look_file wal = { 0 };
     uint32_t open = UINT32_MAX;
@@ -194,7 +243,7 @@ static void blocks_read(struct journal_look *look)
             open = block->file;
         }
         if (block->position < look_bytes(&wal).len)
-            block_read(look, block, &wal);
+            block_read(look, block, &wal, voids);
     }
     look_close(look->dir->io, &wal);
 }
@@ -211,7 +260,8 @@ static void shorts_tell(struct journal_look *look)
             continue;
         (void)snprintf(file, sizeof(file), FORMAT_SEGMENT_NAME FORMAT_LOG_SUFFIX, (long long)pending->base);
         enum odk_err err = look_size(look->dir->io, path, &size);
-        if ((err == ODK_OK || err == ODK_ERR_NOT_FOUND) && size < pending->position)
+        bool gone = err == ODK_ERR_NOT_FOUND && pending->trimmed;
+        if (!gone && (err == ODK_OK || err == ODK_ERR_NOT_FOUND) && size < pending->position)
             verify_tell(look->verify, &(struct odk_finding){ ODK_FINDING_SEGMENT_SHORT, pending->folder, file,
                                                              pending->base, (int64_t)size, -1 });
     }
@@ -229,10 +279,14 @@ enum odk_err verify_journal(struct odk_dir *dir, struct odk_verify *verify, stru
     if (look.block_count > 1)
         qsort(look.blocks, look.block_count, sizeof(*look.blocks), block_compare);
     rows_keep(&look);
-    blocks_read(&look);
+    blocks_read(&look, true);
+    blocks_read(&look, false);
     shorts_tell(&look);
     for (uint32_t i = 0; i < look.file_count; i++)
         free(look.files[i]);
+    for (size_t i = 0; i < look.life_count; i++)
+        free(look.lives[i].folder);
+    free(look.lives);
     free(look.files);
     free(look.blocks);
     return listed < 0 && listed != -ENOENT ? odk_err_from_errno(listed) : ODK_OK;

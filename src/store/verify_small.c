@@ -45,6 +45,28 @@ static void metadata_check(struct check *check)
     look_close(part->dir->io, &file);
 }
 
+static void on_swap(void *context, const char *name, bool is_directory)
+{
+    struct check *check = context;
+    int64_t base, end;
+    check->exchanging |= !is_directory && layout_swap_parse(name, &base, &end);
+}
+
+void check_compaction(struct check *check)
+{
+    const struct odk_part *part = check->part;
+    char path[LAYOUT_PATH_MAX];
+    struct look_file file;
+    (void)part->dir->io->ops->list(part->dir->io, part->folder, on_swap, check);
+    if (!layout_path(path, "%s/" FORMAT_CLEANER_OFFSETS_NAME, part->folder) ||
+        look_open(part->dir->io, path, LAYOUT_START_MAX, &file) != ODK_OK)
+        return;
+    struct odk_bytes text = look_bytes(&file);
+    if (!layout_start_parse((struct odk_str){ (const char *)text.data, text.len }, &check->compacted))
+        check_found(check, ODK_FINDING_START_BROKEN, FORMAT_CLEANER_OFFSETS_NAME, -1, -1, -1);
+    look_close(part->dir->io, &file);
+}
+
 /* Files of a segment that is not there, and files on their way in or out. */
 static void on_leftover(void *context, const char *name, bool is_directory)
 {
@@ -81,7 +103,7 @@ static void floor_check(struct check *check)
     const struct known_log *known = proof ? known_find(&proof->known, odk_str_from(check->folder)) : NULL;
     if (!known || check->next_offset < 0 || check_is_live(check) || !odk_uuid_eq(known->id, part->topic_id))
         return;
-    bool trimmed = part->start > known->start_offset;
+    bool trimmed = part->start > known->start_offset || check->compacted >= 0;
     if (check->next_offset < known->end_offset || (!trimmed && part->bytes < known->total_size))
         check_found(check, ODK_FINDING_LESS_THAN_KNOWN, "", -1, -1, known->end_offset);
 }
