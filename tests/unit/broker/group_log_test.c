@@ -325,6 +325,67 @@ static void the_load_buffer_says_how_much_is_read_in_a_turn(void **state)
     assert_in_range(small, usual + 10, 1000); /* one batch in a turn; a call has some turns */
 }
 
+/* -- events that are larger than a batch ------------------------------------------------------------------------------- */
+
+static uint32_t batches_from(struct harness *harness, int64_t offset)
+{
+    uint32_t count = 0;
+    struct odk_log *log = group_log(harness);
+    while (offset < odk_log_end_offset(log)) {
+        struct odk_read read = { .offset = offset, .bytes_max = 1, .at_least_one = true };
+        assert_int_equal(odk_log_read(log, &read), ODK_OK);
+        offset = read.next_offset;
+        odk_log_read_release(log, &read);
+        count++;
+    }
+    return count;
+}
+
+/* They become several batches, and are answered when the last one is durable. */
+static void an_event_may_take_several_batches(void **state)
+{
+    (void)state;
+    struct harness *harness = with_topic(ONE_PARTITION "offsets.topic.segment.bytes=1024\n");
+    make_topic(harness, "wide", 100, NULL);
+    struct offset_commit_request_partition parts[100];
+    for (int32_t i = 0; i < 100; i++)
+        parts[i] = (struct offset_commit_request_partition){ .partition_index = i,
+                                                             .committed_offset = 7 + i,
+                                                             .committed_leader_epoch = -1,
+                                                             .committed_metadata = ODK_STR("") };
+    struct offset_commit_request_topic topic = { .name = ODK_STR("wide"), .partitions = parts, .partitions_count = 100 };
+    struct offset_commit_request request;
+    struct offset_commit_response response;
+    offset_commit_request_init(&request);
+    request.group_id = ODK_STR("g");
+    request.topics = &topic;
+    request.topics_count = 1;
+    assert_int_equal(harness_call(harness, 0, WIRE_KEY_OFFSET_COMMIT, 8, &request, &response), REQUEST_REPLY);
+    for (int32_t i = 0; i < 100; i++)
+        assert_int_equal(response.topics[0].partitions[i].error_code, KAFKA_NONE);
+    assert_true(odk_log_end_offset(group_log(harness)) >= 100);
+    assert_in_range(batches_from(harness, odk_log_start_offset(group_log(harness))), 5, 100);
+    harness_crash(harness);
+    (void)fetch(harness, 0); /* waits for the groups */
+    int32_t all[100];
+    for (int32_t i = 0; i < 100; i++)
+        all[i] = i;
+    struct offset_fetch_request_topic asked = { .name = ODK_STR("wide"),
+                                                .partition_indexes = all,
+                                                .partition_indexes_count = 100 };
+    struct offset_fetch_request fetch_request;
+    struct offset_fetch_response fetched;
+    offset_fetch_request_init(&fetch_request);
+    fetch_request.group_id = ODK_STR("g");
+    fetch_request.topics = &asked;
+    fetch_request.topics_count = 1;
+    assert_int_equal(harness_call(harness, 0, WIRE_KEY_OFFSET_FETCH, 5, &fetch_request, &fetched), REQUEST_REPLY);
+    for (int32_t i = 0; i < 100; i++)
+        assert_int_equal(fetched.topics[0].partitions[i].committed_offset,
+                         7 + fetched.topics[0].partitions[i].partition_index);
+    harness_free(harness);
+}
+
 /* -- settings of a group --------------------------------------------------------------------------------------------- */
 
 static struct consumer_group_heartbeat_response beat(struct harness *harness, const char *member, int32_t epoch)
@@ -409,6 +470,7 @@ int main(void)
         cmocka_unit_test(later_offsets_are_not_taken_back),
         cmocka_unit_test(a_marker_that_cannot_be_read_takes_the_partition_out_of_service),
         cmocka_unit_test(the_load_buffer_says_how_much_is_read_in_a_turn),
+        cmocka_unit_test(an_event_may_take_several_batches),
         cmocka_unit_test(a_group_has_its_own_assignment_interval),
         cmocka_unit_test(patterns_match_internal_topics),
     };

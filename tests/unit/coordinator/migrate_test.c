@@ -605,6 +605,55 @@ static void a_mixed_group_outlives_a_restart(void **state)
     assert_string_equal(state_of(rig), "0 Stable");
 }
 
+/* -- what a crash may leave ------------------------------------------------------------------------------------------ */
+
+/* Whatever was in the group: a consumer that comes gets all of t in the end. */
+static void heals(struct rig *rig)
+{
+    struct beat_out out = JOIN(rig, "n", "t");
+    for (int i = 0; i < 12; i++) { /* who does not come again is out after 45 s */
+        assert_int_equal(out.error, KAFKA_NONE);
+        int32_t epoch = out.epoch;
+        rig_advance(rig, 20000);
+        out = BEAT(rig, .member = "n", .epoch = epoch, .timeout_ms = 60000, .names = "t", .owned = i ? "t:0,1,2,3" : "");
+    }
+    assert_string_equal(out.assignment, "t:0,1,2,3");
+    assert_true(rig_replays(rig));
+}
+
+/*
+ * A very large event is written as several batches, and a crash may come between them: nobody has been answered then, and
+ * what is left must be a group that goes on. So any part of an event, from its beginning on, can be read.
+ */
+static void every_beginning_of_a_change_is_a_group(void **state)
+{
+    struct rig *rig = *state;
+    size_t cuts[4];
+    (void)classic_group(rig, NULL);
+    cuts[0] = rig->log.count;
+    beat_is(JOIN(rig, "m", "t"), 2, ""); /* goes over */
+    cuts[1] = rig->log.count;
+    assert_int_equal(LEAVE(rig, "m").error, KAFKA_NONE); /* and back */
+    cuts[2] = rig->log.count;
+    rig_advance(rig, 120000); /* the last member is out */
+    cuts[3] = rig->log.count;
+    assert_true(cuts[1] > cuts[0] + 5 && cuts[2] > cuts[1] + 5 && cuts[3] > cuts[2]);
+    for (size_t cut = cuts[0]; cut <= cuts[3]; cut++) {
+        struct rig other;
+        rig_init(&other);
+        rig_topic(&other, "t", 4);
+        assert_true(odk_uuid_eq(other.topics[0].topic.id, rig->topics[0].topic.id));
+        for (size_t i = 0; i < cut; i++) {
+            const struct rig_record *record = &rig->log.records[i];
+            rig_log_add(&other.log, (struct odk_bytes){ record->key, record->key_len },
+                        (struct odk_bytes){ record->value, record->value_len });
+        }
+        rig_restart(&other);
+        heals(&other);
+        rig_deinit(&other);
+    }
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -630,6 +679,7 @@ int main(void)
         T(administrators_remove_members_of_both),
         T(an_empty_consumer_group_becomes_a_classic_one),
         T(a_mixed_group_outlives_a_restart),
+        T(every_beginning_of_a_change_is_a_group),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
