@@ -1,5 +1,5 @@
 /*
- * The admin: topics come, grow and go, settings are altered and described, all topics are listed, offsets are looked up.
+ * The admin: topics come, grow and go, beginnings of logs are deleted, settings are altered and described, all topics are listed, offsets are looked up.
  * One request at a time.
  */
 #include "broker_fleet.h"
@@ -39,6 +39,7 @@ struct admin {
     struct model_part *part;
     int64_t wanted;
     int64_t end_known;
+    int64_t start_known;
 };
 
 static struct admin *admin_of(struct actor *actor)
@@ -186,6 +187,7 @@ static void look_up(struct admin *admin, uint64_t now_ns)
     admin->part = &known->parts[prng_below(&admin->actor.rng, (uint64_t)known->part_count)];
     admin->wanted = wanted_drawn(admin);
     admin->end_known = admin->part->shown_end;
+    admin->start_known = admin->part->start_acked;
     list_offsets_request_init(&request);
     list_offsets_request_topic_init(&topic);
     list_offsets_request_partition_init(&part);
@@ -217,12 +219,52 @@ static void looked_up(struct admin *admin, const struct list_offsets_response *r
         (void)fleet_excuses(fleet, part->error_code, "ListOffsets", topic);
     else if (admin->wanted == OFFSET_LATEST)
         model_show_end(&fleet->model, admin->part, part->offset, admin->end_known);
-    else if (admin->wanted == OFFSET_EARLIEST && part->offset != 0)
-        violation_set(fleet->violation, "%s-%d: earliest is %" PRId64, topic->name, admin->part->index, part->offset);
+    else if (admin->wanted == OFFSET_EARLIEST)
+        model_show_start(&fleet->model, admin->part, part->offset, admin->start_known);
     else if (admin->wanted == OFFSET_MAX_TIME)
         model_found_max_time(&fleet->model, admin->part, part->offset, part->timestamp, admin->end_known);
     else if (admin->wanted >= 0)
         model_found_time(&fleet->model, admin->part, admin->wanted, part->offset, part->timestamp, admin->end_known);
+}
+
+/* -- DeleteRecords --------------------------------------------------------------------------------------------------
+ */
+
+/* Of topics that live for ever only, because a topic is named by its name here. */
+static void cut(struct admin *admin, uint64_t now_ns)
+{
+    struct prng *rng = &admin->actor.rng;
+    struct model_topic *known = fleet_live_topic(admin->actor.fleet, rng, false);
+    if (known == NULL || known->short_lived)
+        return;
+    admin->part = &known->parts[prng_below(rng, (uint64_t)known->part_count)];
+    /* Mostly a little; what is cut away tells nothing any more. */
+    int64_t most = prng_chance(rng, 200000) ? admin->part->shown_end
+                                            : MIN(admin->part->shown_end, admin->part->start_asked + 20);
+    admin->wanted = (int64_t)prng_below(rng, (uint64_t)most + 1);
+    model_start_ask(admin->part, admin->wanted);
+    struct delete_records_request_partition part = { .partition_index = admin->part->index, .offset = admin->wanted };
+    struct delete_records_request_topic topic = { .name = odk_str_from(known->name),
+                                                  .partitions = &part,
+                                                  .partitions_count = 1 };
+    struct delete_records_request request = { .topics = &topic, .topics_count = 1, .timeout_ms = 30000 };
+    ask(admin, KEY_DELETE_RECORDS, 0, &request, now_ns);
+}
+
+static void was_cut(struct admin *admin, const struct delete_records_response *reply)
+{
+    struct fleet *fleet = admin->actor.fleet;
+    bool one = reply->topics_count == 1 && reply->topics[0].partitions_count == 1;
+    int16_t error = one ? reply->topics[0].partitions[0].error_code : -1;
+    const struct model_topic *topic = admin->part->topic;
+    if (error == 0) {
+        fleet->tally->cut++;
+        model_start_acked(&fleet->model, admin->part, reply->topics[0].partitions[0].low_watermark, admin->wanted);
+    } else if (error == ERROR_UNKNOWN_TOPIC) {
+        (void)fleet_excuses_absence(fleet, topic, "DeleteRecords");
+    } else if (error != ERROR_TIMED_OUT) {
+        (void)fleet_excuses(fleet, error, "DeleteRecords", topic);
+    }
 }
 
 /* -- CreatePartitions -----------------------------------------------------------------------------------------------
@@ -369,6 +411,8 @@ static void admin_answered(void *owner, const struct kcall *call, const void *bo
         deleted(admin, body);
     else if (call->key == KEY_LIST_OFFSETS)
         looked_up(admin, body);
+    else if (call->key == KEY_DELETE_RECORDS)
+        was_cut(admin, body);
     else if (call->key == KEY_CREATE_PARTITIONS)
         grown(admin, body);
     else if (call->key == KEY_ALTER_CONFIGS)
@@ -407,6 +451,8 @@ static void admin_step(struct actor *actor, uint64_t now_ns)
         alter(admin, now_ns);
     else if (dice < 75)
         describe(admin, now_ns);
+    else if (dice < 82)
+        cut(admin, now_ns);
     else
         look_up(admin, now_ns);
 }

@@ -13,12 +13,15 @@
 
 #define ASSIGNED_MAX    24u
 #define SESSION_VERSION 7
+#define START_VERSION   5 /* from here on answers say where the log begins */
 
 struct assigned {
     struct model_part *part;
     int64_t pos;
     int64_t said_pos;  /* what the session knows; -1: the session does not know this partition */
     int64_t end_known; /* of the fetch in the air: what was shown when it was sent */
+    int64_t start_known; /* and acknowledged of its start */
+    int64_t start;     /* while verifying: where the log begins; -1: not known yet */
     int64_t sent_pos;
     bool in_fetch;
     bool verified;
@@ -61,7 +64,7 @@ static void assign(struct consumer *consumer, struct model_part *part, int64_t p
         if (consumer->assigned[i].part == part)
             return;
     }
-    consumer->assigned[consumer->count++] = (struct assigned){ .part = part, .pos = pos, .said_pos = -1 };
+    consumer->assigned[consumer->count++] = (struct assigned){ .part = part, .pos = pos, .said_pos = -1, .start = -1 };
 }
 
 static void unassign(struct consumer *consumer, uint32_t at)
@@ -174,6 +177,7 @@ static void fetch_send(struct consumer *consumer, int16_t version, uint64_t now_
         a->in_fetch = !(consumer->verifying && a->verified);
         a->sent_pos = a->pos;
         a->end_known = a->part->shown_end;
+        a->start_known = a->part->start_acked;
         if (a->in_fetch && is_named(consumer, a))
             part_put(consumer, &room, a, bytes_max);
     }
@@ -203,7 +207,9 @@ static void part_error(struct consumer *consumer, struct assigned *a, int16_t er
     const struct model_topic *topic = a->part->topic;
     if (topic->state != TOPIC_LIVE)
         return; /* dropped before the next fetch */
-    if (error == ERROR_OUT_OF_RANGE)
+    if (error == ERROR_OUT_OF_RANGE && a->sent_pos < a->part->start_asked)
+        a->pos = a->part->start_asked; /* the log begins there, or before */
+    else if (error == ERROR_OUT_OF_RANGE)
         violation_set(fleet->violation, "%s-%d: offset %" PRId64 " is out of range after the end %" PRId64 " was shown",
                       topic->name, a->part->index, a->sent_pos, a->end_known);
     else if (error == ERROR_UNKNOWN_TOPIC || error == ERROR_UNKNOWN_ID)
@@ -219,9 +225,11 @@ static void part_check(struct consumer *consumer, const struct kcall *call, stru
     if (answer->last_stable_offset != answer->high_watermark)
         violation_set(violation, "%s-%d: last stable offset %" PRId64 ", high watermark %" PRId64, a->part->topic->name,
                       a->part->index, answer->last_stable_offset, answer->high_watermark);
-    if (call->version >= 5 && answer->log_start_offset != 0)
-        violation_set(violation, "%s-%d: the start is %" PRId64, a->part->topic->name, a->part->index,
-                      answer->log_start_offset);
+    if (call->version >= 5)
+        model_show_start(&consumer->actor.fleet->model, a->part, answer->log_start_offset, a->start_known);
+    if (a->sent_pos < a->start_known)
+        violation_set(violation, "%s-%d: delivers from %" PRId64 " on after it was acknowledged to begin at %" PRId64,
+                      a->part->topic->name, a->part->index, a->sent_pos, a->start_known);
     if (next > answer->high_watermark)
         violation_set(violation, "%s-%d: delivers up to %" PRId64 " above the high watermark %" PRId64,
                       a->part->topic->name, a->part->index, next, answer->high_watermark);
@@ -240,8 +248,14 @@ static void part_read(struct consumer *consumer, const struct kcall *call, struc
     consumer->got_something |= next > a->sent_pos;
     fleet->tally->read_batches += next > a->sent_pos;
     a->pos = next;
+    if (consumer->verifying && a->start < 0) { /* what was read so far may not be the beginning */
+        a->start = answer->log_start_offset;
+        a->pos = a->sent_pos > a->start ? a->start : next;
+        if (a->pos != next)
+            return;
+    }
     if (consumer->verifying && next == a->sent_pos && next == answer->high_watermark && !fleet->violation->found) {
-        model_check_part(&fleet->model, a->part, next);
+        model_check_part(&fleet->model, a->part, a->start, next);
         a->verified = true;
         fleet->tally->verified++;
     }
@@ -384,7 +398,7 @@ static void consumer_step(struct actor *actor, uint64_t now_ns)
     }
     if (consumer->count == 0)
         return;
-    int16_t least = consumer->by_id ? 13 : consumer->sessions ? SESSION_VERSION : 4;
+    int16_t least = consumer->by_id ? 13 : consumer->sessions ? SESSION_VERSION : consumer->verifying ? START_VERSION : 4;
     int16_t version = kclient_version(&actor->client, KEY_FETCH, least, consumer->by_id ? INT16_MAX : 12);
     if (version >= 0)
         fetch_send(consumer, version, now_ns);

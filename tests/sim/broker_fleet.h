@@ -38,6 +38,7 @@ enum fleet_key {
     KEY_LIST_GROUPS = 16,
     KEY_CREATE_TOPICS = 19,
     KEY_DELETE_TOPICS = 20,
+    KEY_DELETE_RECORDS = 21,
     KEY_INIT_PRODUCER_ID = 22,
     KEY_DESCRIBE_CONFIGS = 32,
     KEY_CREATE_PARTITIONS = 37,
@@ -74,7 +75,7 @@ enum fleet_error {
 /* What all seeds together reached. */
 struct fleet_tally {
     uint64_t batches, acked, retried, refused, fetches, read_batches, lookups, created, deleted, connections, verified;
-    uint64_t grown, altered, settings_seen;
+    uint64_t grown, cut, altered, settings_seen;
     uint64_t commits, offsets_seen, joins, syncs, heartbeats, groups_deleted;
 };
 

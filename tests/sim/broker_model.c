@@ -395,7 +395,7 @@ void model_found_time(struct model *model, struct model_part *part, int64_t want
             break;
         bool inside = offset >= 0 && place->next > offset;
         int64_t stamp = model_timestamp(place->batch->id);
-        if (!inside && place->next <= end_known && stamp >= wanted)
+        if (!inside && place->next <= end_known && stamp >= wanted && place->base >= part->start_asked)
             violation_set(model->violation,
                           "%s-%d: asked for time %" PRId64 ", got offset %" PRId64 ", but %" PRId64
                           " has time %" PRId64,
@@ -420,7 +420,8 @@ void model_found_max_time(struct model *model, struct model_part *part, int64_t 
         const struct model_place *place = &part->places[i];
         int64_t stamp = model_timestamp(place->batch->id);
         bool inside = place->base <= offset && offset < place->next;
-        if ((place->next <= end_known && stamp > timestamp) || (inside && stamp != timestamp))
+        bool there = place->next <= end_known && place->base >= part->start_asked;
+        if ((there && stamp > timestamp) || (inside && stamp != timestamp))
             violation_set(model->violation,
                           "%s-%d: the largest time is said to be %" PRId64 " at %" PRId64 ", but %" PRId64
                           " has %" PRId64,
@@ -430,6 +431,9 @@ void model_found_max_time(struct model *model, struct model_part *part, int64_t 
 
 /* -- the whole log ------------------------------------------------------------------------------------------------ */
 
+/* In stream_next: the beginning of the stream may be cut off. */
+#define STREAM_CUT (-1)
+
 /* B5 for one batch, in the order of offsets. */
 static void check_order(struct model *model, const struct model_part *part, const struct model_place *place)
 {
@@ -438,7 +442,7 @@ static void check_order(struct model *model, const struct model_part *part, cons
         return;
     int64_t *next = &model->stream_next[batch->stream];
     if (batch->sequence >= 0) {
-        if (batch->sequence != *next)
+        if (batch->sequence != *next && *next != STREAM_CUT)
             violation_set(model->violation,
                           "%s-%d: at %" PRId64 " stands sequence %d of producer %" PRId64 ", where %" PRId64
                           " must follow",
@@ -455,14 +459,16 @@ static void check_order(struct model *model, const struct model_part *part, cons
     *next = (int64_t)batch->id;
 }
 
-void model_check_part(struct model *model, struct model_part *part, int64_t end)
+void model_check_part(struct model *model, struct model_part *part, int64_t start, int64_t end)
 {
     free(model->stream_next);
     model->stream_next = xcalloc(model->stream_count + 1, sizeof(int64_t));
-    int64_t next = 0;
-    for (uint32_t i = 0; i < part->count && !model->violation->found; i++) {
+    for (uint32_t i = 0; start > 0 && i <= model->stream_count; i++)
+        model->stream_next[i] = STREAM_CUT;
+    int64_t next = start;
+    for (uint32_t i = place_find(part, start); i < part->count && !model->violation->found; i++) {
         const struct model_place *place = &part->places[i];
-        if (place->base != next)
+        if (place->base != next && !(next == start && place->base < start)) /* the start may lie within a batch */
             violation_set(model->violation, "%s-%d: nothing stands between %" PRId64 " and %" PRId64, part->topic->name,
                           part->index, next, place->base);
         next = place->next;
@@ -474,4 +480,26 @@ void model_check_part(struct model *model, struct model_part *part, int64_t end)
     if (end < part->shown_end)
         violation_set(model->violation, "%s-%d: ends at %" PRId64 " after %" PRId64 " was shown", part->topic->name,
                       part->index, end, part->shown_end);
+}
+
+/* -- the start of a log -------------------------------------------------------------------------------------------- */
+
+void model_start_ask(struct model_part *part, int64_t start)
+{
+    part->start_asked = MAX(part->start_asked, start);
+}
+
+void model_show_start(struct model *model, const struct model_part *part, int64_t start, int64_t start_known)
+{
+    fold(model, (uint64_t)start);
+    if (start < start_known || start > part->start_asked)
+        violation_set(model->violation,
+                      "%s-%d: begins at %" PRId64 " after %" PRId64 " was acknowledged and %" PRId64 " asked for",
+                      part->topic->name, part->index, start, start_known, part->start_asked);
+}
+
+void model_start_acked(struct model *model, struct model_part *part, int64_t start, int64_t wanted)
+{
+    model_show_start(model, part, start, wanted);
+    part->start_acked = MAX(part->start_acked, start);
 }

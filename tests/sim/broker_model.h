@@ -12,6 +12,8 @@
  * was acknowledged is never seen again. (B7) a topic has as many partitions as it was acknowledged, or seen, to have
  * grown to, or more if more were asked for. (B8) a setting has the value that was acknowledged last, or one of a request
  * whose answer was lost.
+ * (B9) a log begins where DeleteRecords has acknowledged it to begin, or behind that, but not behind what was asked for;
+ * nothing is read from before it. What lies before it is nobody's business any more.
  *
  * Answers may overtake each other on different connections, so a claim about the present is held only against what was
  * known when its request was sent: moments are counted (model->moment).
@@ -65,6 +67,8 @@ struct model_part {
     struct model_place *places; /* by offset */
     uint32_t count, cap;
     int64_t shown_end; /* the largest end that any answer has shown */
+    int64_t start_acked; /* the largest start that DeleteRecords has acknowledged */
+    int64_t start_asked; /* the largest that was asked for */
 };
 
 enum topic_state {
@@ -170,5 +174,14 @@ void model_found_max_time(struct model *model, struct model_part *part, int64_t 
 /* The answer to a search by time. end_known: as above. offset -1: none found. */
 void model_found_time(struct model *model, struct model_part *part, int64_t wanted, int64_t offset, int64_t timestamp,
                       int64_t end_known);
-/* After the whole log [0, end) was read in this life: nothing is missing, nothing out of order. */
-void model_check_part(struct model *model, struct model_part *part, int64_t end);
+/* After the whole log [start, end) was read in this life: nothing is missing, nothing out of order. */
+void model_check_part(struct model *model, struct model_part *part, int64_t start, int64_t end);
+
+/* -- the start of a log -------------------------------------------------------------------------------------------- */
+
+/* DeleteRecords up to start is asked for. */
+void model_start_ask(struct model_part *part, int64_t start);
+/* An answer shows where the log begins; start_known was start_acked when its request was sent. */
+void model_show_start(struct model *model, const struct model_part *part, int64_t start, int64_t start_known);
+/* DeleteRecords up to wanted is acknowledged. */
+void model_start_acked(struct model *model, struct model_part *part, int64_t start, int64_t wanted);

@@ -79,10 +79,10 @@ static void node_io_new(struct node *node, struct node_io *own)
     own->loop_turn = false;
 }
 
-/* -- bugs in the groups' host: calls from one of its files to another, and to the groups, come by here ------------------ */
+/* -- bugs above the store: calls from one file to another come by here --------------------------------------------- */
 
 /* Functions that stand in for others have no context of their own. */
-static enum node_bug groups_bug;
+static enum node_bug planted_bug;
 
 void __real_group_append_answer(void *context, struct group_call *call);
 void __wrap_group_append_answer(void *context, struct group_call *call);
@@ -95,17 +95,31 @@ enum kafka_error __real_classic_commit_check(struct group *group, const struct g
 enum kafka_error __wrap_classic_commit_check(struct group *group, const struct group_call *call,
                                              struct odk_str member_id, struct odk_str instance_id, int32_t generation);
 
+void __real_odk_log_trim(struct odk_log *log, int64_t offset, void (*done)(void *context, enum odk_err err),
+                         void *context);
+void __wrap_odk_log_trim(struct odk_log *log, int64_t offset, void (*done)(void *context, enum odk_err err),
+                         void *context);
+
+void __wrap_odk_log_trim(struct odk_log *log, int64_t offset, void (*done)(void *context, enum odk_err err),
+                         void *context)
+{
+    bool eager = planted_bug == NODE_BUG_EAGER_TRIMS && done;
+    __real_odk_log_trim(log, offset, eager ? NULL : done, eager ? NULL : context);
+    if (eager)
+        done(context, ODK_OK);
+}
+
 void __wrap_group_append_answer(void *context, struct group_call *call)
 {
     __real_group_append_answer(context, call);
-    if (groups_bug == NODE_BUG_EAGER_GROUPS)
+    if (planted_bug == NODE_BUG_EAGER_GROUPS)
         container_of(call, struct group_errand, call)->after = 0;
 }
 
 enum odk_err __wrap_groups_replay_of(struct groups *groups, int64_t producer_id, struct odk_bytes key,
                                     struct odk_bytes value)
 {
-    bool strike = groups_bug == NODE_BUG_FORGETFUL_GROUPS && key.len > 0 && (key.data[key.len - 1] ^ value.len) % 5 == 0;
+    bool strike = planted_bug == NODE_BUG_FORGETFUL_GROUPS && key.len > 0 && (key.data[key.len - 1] ^ value.len) % 5 == 0;
     return strike ? ODK_OK : __real_groups_replay_of(groups, producer_id, key, value);
 }
 
@@ -113,7 +127,7 @@ enum kafka_error __wrap_classic_commit_check(struct group *group, const struct g
                                              struct odk_str member_id, struct odk_str instance_id, int32_t generation)
 {
     enum kafka_error error = __real_classic_commit_check(group, call, member_id, instance_id, generation);
-    bool strike = groups_bug == NODE_BUG_LENIENT_GROUPS && error == KAFKA_ILLEGAL_GENERATION;
+    bool strike = planted_bug == NODE_BUG_LENIENT_GROUPS && error == KAFKA_ILLEGAL_GENERATION;
     return strike ? KAFKA_NONE : error;
 }
 
@@ -271,7 +285,7 @@ static enum odk_err boot(struct node *node)
 
 void node_start(struct node *node, const struct node_options *options)
 {
-    groups_bug = options->bug;
+    planted_bug = options->bug;
     *node = (struct node){ .options = *options, .state = NODE_STARTING };
     enum odk_err err = boot(node);
     node->reactors = xcalloc(NODE_REACTORS_MAX, sizeof(struct reactor));

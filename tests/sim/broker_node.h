@@ -31,6 +31,7 @@ enum node_bug {
     NODE_BUG_NO_RECOVERY,      /* the start after a crash does not look into the journals */
     NODE_BUG_EAGER_GROUPS,     /* answers of groups do not wait for what they rest on */
     NODE_BUG_FORGETFUL_GROUPS, /* a start of groups passes over a record now and then */
+    NODE_BUG_EAGER_TRIMS,      /* the beginning of a log is said to be gone before that is durable */
     NODE_BUG_LENIENT_GROUPS,   /* a commit of an earlier generation is taken for one of this */
 };
 

@@ -45,6 +45,7 @@ static const struct canary canaries[] = {
     { "no-recovery", SIM_LIE_NONE, NODE_BUG_NO_RECOVERY },
     { "eager-groups", SIM_LIE_NONE, NODE_BUG_EAGER_GROUPS },
     { "forgetful-groups", SIM_LIE_NONE, NODE_BUG_FORGETFUL_GROUPS },
+    { "eager-trims", SIM_LIE_NONE, NODE_BUG_EAGER_TRIMS },
     { "lenient-groups", SIM_LIE_NONE, NODE_BUG_LENIENT_GROUPS },
 };
 
@@ -150,9 +151,9 @@ static void print_tally(const struct board *board)
                  t->redone_bytes, t->ops, board->hash);
     (void)printf("%" PRIu64 " batches: %" PRIu64 " acknowledged, %" PRIu64 " sent again, %" PRIu64 " refused; %" PRIu64
                  " fetches (%" PRIu64 " with batches), %" PRIu64 " lookups, %" PRIu64 " topics created, %" PRIu64
-                 " deleted, %" PRIu64 " grown, %" PRIu64 " settings altered, %" PRIu64 " seen, %" PRIu64 " connections, %" PRIu64 " logs read back\n",
+                 " deleted, %" PRIu64 " grown, %" PRIu64 " cut, %" PRIu64 " settings altered, %" PRIu64 " seen, %" PRIu64 " connections, %" PRIu64 " logs read back\n",
                  f->batches, f->acked, f->retried, f->refused, f->fetches, f->read_batches, f->lookups, f->created,
-                 f->deleted, f->grown, f->altered, f->settings_seen, f->connections, f->verified);
+                 f->deleted, f->grown, f->cut, f->altered, f->settings_seen, f->connections, f->verified);
     (void)printf("%" PRIu64 " offsets committed, read %" PRIu64 " times; %" PRIu64 " joins, %" PRIu64
                  " assignments, %" PRIu64 " heartbeats of the newer protocol, %" PRIu64 " groups deleted\n",
                  f->commits, f->offsets_seen, f->joins, f->syncs, f->heartbeats, f->groups_deleted);
