@@ -147,10 +147,26 @@ static void patterned_changed(struct modern *modern, const struct group_topic *t
         bump_if_changed(modern);
 }
 
-void modern_topics_changed(struct groups *groups, const struct group_topic *topic, bool gone)
+/* A topic that is gone concerns those that subscribe to it, or whose pattern has matched it. */
+static void gone_from(const struct name_entry *entry, const struct group_topic *topic)
+{
+    bool last = false;
+    for (struct list *node = entry->users.next, *next; !last; node = next) {
+        struct modern *modern = list_entry(node, struct modern_name, same_name)->modern;
+        next = node->next;
+        last = next == &entry->users; /* the entry goes with its last user */
+        if (modern->regexes)
+            patterned_changed(modern, topic, true);
+        else
+            bump_if_changed(modern);
+    }
+}
+
+/* Any pattern may match a topic that comes. */
+static void come_to(struct groups *groups, const struct group_topic *topic)
 {
     list_each(node, &groups->patterned)
-        patterned_changed(list_entry(node, struct modern, patterned), topic, gone);
+        patterned_changed(list_entry(node, struct modern, patterned), topic, false);
     const struct name_entry *entry = name_index_find(&groups->subscribed_topics, topic->name);
     if (!entry)
         return;
@@ -159,6 +175,15 @@ void modern_topics_changed(struct groups *groups, const struct group_topic *topi
         if (!modern->regexes)
             bump_if_changed(modern);
     }
+}
+
+void modern_topics_changed(struct groups *groups, const struct group_topic *topic, bool gone)
+{
+    const struct name_entry *entry = gone ? name_index_find(&groups->subscribed_topics, topic->name) : NULL;
+    if (!gone)
+        come_to(groups, topic);
+    else if (entry)
+        gone_from(entry, topic);
 }
 
 void modern_topics_loaded(struct modern *modern)
