@@ -24,6 +24,7 @@ struct groups *groups_new(const struct groups_env *env)
     groups->resolving_timer.fire = groups_resolving_fire;
     list_init(&groups->patterned);
     list_init(&groups->resolving);
+    list_init(&groups->news);
     name_index_init(&groups->offset_topics);
     name_index_init(&groups->subscribed_topics);
     name_index_init(&groups->pending_keys);
@@ -54,6 +55,7 @@ void groups_free(struct groups *groups)
     HASH_ITER(by_id, groups->by_id, group, next)
     group_free(group, KAFKA_NOT_COORDINATOR);
     (void)groups_pending_clear(groups);
+    modern_news_clear(groups);
     group_writer_deinit(&groups->writer);
     arena_deinit(&groups->scratch);
     arena_deinit(&groups->reading);

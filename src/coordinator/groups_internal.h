@@ -40,6 +40,8 @@ struct groups {
     struct name_index offset_topics;     /* users: struct offsets_topic */
     struct name_index subscribed_topics; /* users: struct modern_name */
     struct list patterned;               /* struct modern with regular expressions: any topic may concern them */
+    struct list news;                    /* struct topic_news: topics that not all of patterned have heard of yet */
+    struct list *news_at;                /* who of patterned hears next of the first of them */
     struct list resolving;               /* struct modern_job, see modern_resolve.c */
     struct timer resolving_timer;
     struct timer forgetting;             /* offsets of retired topics, see groups_topics.c */
@@ -226,5 +228,7 @@ void modern_free(struct modern *modern, enum kafka_error error);
 bool modern_cancel(struct group *group, struct group_call *call);
 /* Patterns are matched on. */
 void groups_resolving_fire(struct timer *timer, uint64_t now_ns);
+/* Forgets what groups have not heard of yet. */
+void modern_news_clear(struct groups *groups);
 /* Tells the groups that subscribe to the topic, or may. */
 void modern_topics_changed(struct groups *groups, const struct group_topic *topic, bool gone);

@@ -208,6 +208,8 @@ void modern_drop_member(struct modern_member *member);
  * each that exists; 0 for none. Kafka's is another one, so a group that moves over is divided anew once.
  */
 int64_t modern_hash(const struct modern *modern);
+/* Groups with patterns hear of topics that have come, as far as this turn has steps. */
+void modern_news_tell(struct groups *groups);
 /* The compiled pattern; NULL: it is broken. */
 const struct topic_regex *modern_regex_ready(struct modern *modern, struct modern_regex *regex);
 /* It keeps what it has matched, and says why. */
@@ -222,6 +224,12 @@ void modern_topics_loaded(struct modern *modern);
 
 /* -- resolving patterns (modern_resolve.c) ---------------------------------------------------------------------------
  */
+
+/* What is left of this turn for matching patterns (GROUP_REGEX_TURN_STEPS). */
+bool modern_turn_has_steps(struct groups *groups);
+void modern_turn_spend(struct groups *groups, uint64_t steps);
+/* If something is left to do, it goes on in the background. */
+void modern_turn_go_on(struct groups *groups);
 
 enum modern_resolved { MODERN_RESOLVED, MODERN_RESOLVE_LATER, MODERN_RESOLVE_TOO_COSTLY };
 

@@ -66,14 +66,13 @@ static uint32_t *turn_steps(struct groups *groups)
 static bool walk_one(void *context, const struct group_topic *topic)
 {
     struct walk *walk = context;
-    uint32_t *turn = turn_steps(walk->groups);
     uint64_t granted = MIN(walk->left, (uint64_t)GROUP_REGEX_STEPS_MAX), steps = granted;
-    if (*turn == 0)
+    if (!modern_turn_has_steps(walk->groups))
         return false;
     enum topic_regex_verdict verdict = topic_regex_match(walk->regex, topic->name, &steps);
     uint64_t used = granted - steps + 1;
     walk->left -= MIN(walk->left, used);
-    *turn -= (uint32_t)MIN((uint64_t)*turn, used);
+    modern_turn_spend(walk->groups, used);
     walk->too_costly = verdict == TOPIC_REGEX_TOO_COSTLY || walk->left == 0;
     if (verdict == TOPIC_REGEX_YES)
         walk_found(walk, topic->name);
@@ -125,9 +124,21 @@ enum modern_resolved modern_resolve_now(struct groups *groups, const struct topi
 
 /* -- in the background --------------------------------------------------------------------------------------------- */
 
-static void timer_set(struct groups *groups)
+bool modern_turn_has_steps(struct groups *groups)
 {
-    if (!timer_armed(&groups->resolving_timer) && !list_empty(&groups->resolving))
+    return *turn_steps(groups) > 0;
+}
+
+void modern_turn_spend(struct groups *groups, uint64_t steps)
+{
+    uint32_t *left = turn_steps(groups);
+    *left -= (uint32_t)MIN((uint64_t)*left, steps);
+}
+
+void modern_turn_go_on(struct groups *groups)
+{
+    bool work = !list_empty(&groups->resolving) || !list_empty(&groups->news);
+    if (work && !timer_armed(&groups->resolving_timer))
         timer_arm(groups->env.timers, &groups->resolving_timer, groups_deadline(groups, GROUP_REGEX_PAUSE_MS));
 }
 
@@ -141,7 +152,7 @@ void modern_resolve_later(struct modern *modern, struct modern_regex *regex)
     job->walk = (struct walk){ .groups = groups, .left = GROUP_REGEX_RESOLVE_STEPS_MAX };
     regex->job = job;
     list_push_back(&groups->resolving, &job->node);
-    timer_set(groups);
+    modern_turn_go_on(groups);
 }
 
 void modern_resolve_cancel(struct modern_regex *regex)
@@ -176,7 +187,8 @@ void groups_resolving_fire(struct timer *timer, uint64_t now_ns)
 {
     struct groups *groups = container_of(timer, struct groups, resolving_timer);
     (void)now_ns;
-    while (!list_empty(&groups->resolving) && *turn_steps(groups) > 0) {
+    modern_news_tell(groups);
+    while (!list_empty(&groups->resolving) && modern_turn_has_steps(groups)) {
         struct modern_job *job = list_entry(groups->resolving.next, struct modern_job, node);
         job->walk.regex = modern_regex_ready(job->modern, job->regex);
         if (!job->walk.regex)
@@ -184,6 +196,6 @@ void groups_resolving_fire(struct timer *timer, uint64_t now_ns)
         else if (walk_on(&job->walk))
             job_finish(job);
     }
-    timer_set(groups);
+    modern_turn_go_on(groups);
     groups_flush(groups);
 }

@@ -156,8 +156,11 @@ static void regex_tidy(struct modern *modern, struct modern_regex *regex)
     modern_resolve_cancel(regex);
     topic_regex_free(regex->compiled);
     free(regex);
-    if (!modern->regexes)
-        list_remove(&modern->patterned);
+    if (modern->regexes)
+        return;
+    if (modern_groups(modern)->news_at == &modern->patterned)
+        modern_groups(modern)->news_at = modern->patterned.next;
+    list_remove(&modern->patterned);
 }
 
 static void regex_forget_topics(struct modern *modern, struct modern_regex *regex)

@@ -1,6 +1,8 @@
 /* What a newer group subscribes to, and what has become of those topics. */
 #include "coordinator/modern.h"
 
+#include <stdlib.h>
+
 #include "base/diag.h"
 #include "base/limits.h"
 #include "base/xxh3.h"
@@ -114,6 +116,7 @@ static bool regex_matches(struct modern *modern, struct modern_regex *regex, str
 {
     uint64_t steps = GROUP_REGEX_STEPS_MAX;
     enum topic_regex_verdict verdict = topic_regex_match(regex->compiled, topic, &steps);
+    modern_turn_spend(modern_groups(modern), GROUP_REGEX_STEPS_MAX - steps + 1);
     if (verdict == TOPIC_REGEX_TOO_COSTLY)
         modern_regex_broken(modern, regex, MODERN_TOO_COSTLY);
     return verdict == TOPIC_REGEX_YES;
@@ -162,19 +165,65 @@ static void gone_from(const struct name_entry *entry, const struct group_topic *
     }
 }
 
-/* Any pattern may match a topic that comes. */
+/*
+ * Any pattern may match a topic that comes: all groups with patterns are asked, one after the other, as far as this turn has
+ * steps left; the rest in the next turns (modern_resolve.c). Topics are taken in the order of their coming.
+ */
+struct topic_news {
+    struct list node; /* groups->news */
+    size_t name_len;
+    char name[];
+};
+
+static void news_add(struct groups *groups, struct odk_str name)
+{
+    struct topic_news *news = xcalloc(1, sizeof(*news) + name.len);
+    news->name_len = name.len;
+    memcpy(news->name, name.data, name.len);
+    if (list_empty(&groups->news))
+        groups->news_at = groups->patterned.next;
+    list_push_back(&groups->news, &news->node);
+}
+
+static void news_pop(struct groups *groups)
+{
+    free(list_entry(list_pop_front(&groups->news), struct topic_news, node));
+    groups->news_at = groups->patterned.next;
+}
+
+void modern_news_clear(struct groups *groups)
+{
+    while (!list_empty(&groups->news))
+        news_pop(groups);
+}
+
+void modern_news_tell(struct groups *groups)
+{
+    while (!list_empty(&groups->news) && modern_turn_has_steps(groups)) {
+        const struct topic_news *news = list_entry(groups->news.next, struct topic_news, node);
+        struct group_topic topic;
+        struct list *at = groups->news_at;
+        if (at == &groups->patterned ||
+            !topic_by_name(groups, (struct odk_str){ .data = news->name, .len = news->name_len }, &topic)) {
+            news_pop(groups);
+            continue;
+        }
+        groups->news_at = at->next;
+        patterned_changed(list_entry(at, struct modern, patterned), &topic, false);
+    }
+}
+
 static void come_to(struct groups *groups, const struct group_topic *topic)
 {
-    list_each(node, &groups->patterned)
-        patterned_changed(list_entry(node, struct modern, patterned), topic, false);
     const struct name_entry *entry = name_index_find(&groups->subscribed_topics, topic->name);
-    if (!entry)
+    if (entry)
+        list_each(node, &entry->users)
+            bump_if_changed(list_entry(node, struct modern_name, same_name)->modern);
+    if (list_empty(&groups->patterned))
         return;
-    list_each(node, &entry->users) {
-        struct modern *modern = list_entry(node, struct modern_name, same_name)->modern;
-        if (!modern->regexes)
-            bump_if_changed(modern);
-    }
+    news_add(groups, topic->name);
+    modern_news_tell(groups);
+    modern_turn_go_on(groups);
 }
 
 void modern_topics_changed(struct groups *groups, const struct group_topic *topic, bool gone)

@@ -650,6 +650,39 @@ static void a_member_keeps_what_it_has_until_its_new_pattern_is_known(void **sta
     assert_int_equal(partitions_in(out.assignment), 3);
 }
 
+#define FOLLOWERS 1500
+
+/* Very many groups with patterns hear of a topic in steps. */
+static void many_groups_hear_of_a_topic_in_steps(void **state)
+{
+    struct rig *rig = *state;
+    rig_topic(rig, "ta", 1);
+    for (int i = 0; i < FOLLOWERS; i++) {
+        char group[16];
+        snprintf(group, sizeof(group), "g%d", i);
+        assert_int_equal(BEAT(rig, .group = group, .member = "a", .regex = "t.*", .owned = "", .timeout_ms = 1000).error,
+                         KAFKA_NONE);
+        rig_advance(rig, 1);
+    }
+    size_t before = rig_count(rig, GROUP_RECORD_REGEX);
+    rig_topic(rig, "tb", 1);
+    assert_in_range(rig_count(rig, GROUP_RECORD_REGEX) - before, 1, FOLLOWERS - 1);
+    rig_topic(rig, "tc", 1);
+    assert_int_equal(BEAT(rig, .group = "g0", .member = "a", .epoch = -1).error, KAFKA_NONE);
+    rig_topic_delete(rig, "tb"); /* who has not heard of it never will */
+    for (int i = 0; i < 8; i++)
+        rig_advance(rig, GROUP_REGEX_PAUSE_MS);
+    for (int i = 1; i < FOLLOWERS; i++) {
+        char group[16];
+        snprintf(group, sizeof(group), "g%d", i);
+        struct beat_out out = BEAT(rig, .group = group, .member = "a", .epoch = 1, .regex = "t.*", .owned = "ta:0");
+        assert_int_equal(out.error, KAFKA_NONE);
+        assert_non_null(strstr(out.assignment, "ta:0"));
+        assert_non_null(strstr(out.assignment, "tc:0"));
+        assert_null(strstr(out.assignment, "tb:0"));
+    }
+}
+
 static void a_group_that_goes_while_its_pattern_is_matched_is_gone(void **state)
 {
     struct rig *rig = *state;
@@ -836,6 +869,7 @@ int main(void)
         T(topics_come_and_go_while_a_pattern_is_matched),
         T(a_walk_outlives_where_it_stands),
         T(a_member_keeps_what_it_has_until_its_new_pattern_is_known),
+        T(many_groups_hear_of_a_topic_in_steps),
         T(a_group_that_goes_while_its_pattern_is_matched_is_gone),
         T(commits_of_an_epoch_before_are_taken_for_what_was_owned_then),
         T(offsets_are_read_by_members_of_today),
