@@ -95,7 +95,7 @@ class Context:
             if target.alive():
                 target.kill()
 
-    def run(self, command, stdin=None, timeout_s=20, check_exit=True):
+    def run(self, command, stdin=None, timeout_s=40, check_exit=True):
         """Runs a command; stdin and the returned output are bytes. Returns (stdout, stderr, exit code)."""
         done = subprocess.run(command, input=stdin, stdin=subprocess.DEVNULL if stdin is None else None,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout_s)
