@@ -9,7 +9,7 @@
 #define PAUSE_MS       1    /* between turns of one search: others come first */
 #define HURRY_MS       1000
 #define PARTITIONS_MAX 256u /* looked at in one turn */
-#define SEGMENTS_MAX   64u  /* of one log, looked at for their age: a pass goes no further then */
+#define SEGMENTS_MAX   256u /* of one log, looked at for their age: a pass goes no further then */
 /* The map has slots of fixed size and leaves some free, as log.cleaner.io.buffer.load.factor's default says. */
 
 /* -- one partition ------------------------------------------------------------------------------------------------- */
@@ -26,17 +26,16 @@ static bool applies(const struct partition *partition)
 static int64_t reach(const struct broker *broker, const struct partition *partition, int64_t dirty, int64_t *ret_oldest)
 {
     const struct topic_config *config = &partition->topic->config;
+    const int64_t lag_ms = config->min_compaction_lag_ms;
     struct odk_segment_info segment;
     int64_t up_to = dirty;
     *ret_oldest = -1;
     for (uint32_t i = 0; i < SEGMENTS_MAX && odk_log_segment(partition->log, up_to, &segment) == ODK_OK; i++) {
-        bool young = config->min_compaction_lag_ms > 0 &&
-                     segment.max_timestamp > broker->wall_ms - config->min_compaction_lag_ms;
-        if (segment.active || young)
+        if (segment.active || (lag_ms > 0 && segment.max_timestamp > broker->wall_ms - lag_ms))
             return segment.base_offset;
         if (i == 0)
             *ret_oldest = segment.first_timestamp;
-        up_to = segment.end_offset;
+        up_to = lag_ms > 0 ? segment.end_offset : odk_log_end_offset(partition->log); /* no age to be looked at */
     }
     return up_to;
 }
@@ -90,7 +89,8 @@ static void pass_start(struct broker *broker)
     struct topic *topic = topics_by_id(&broker->topics, best.topic_id);
     struct partition *partition = topic ? topic_partition(topic, best.index) : NULL;
     compaction->best = (struct compaction_choice){ 0 };
-    if (!partition || !partition->log) {
+    bool clock_doubted = broker->now_ns < broker->retention.clock_doubted_ns; /* marks of deletion would go too early */
+    if (!partition || !partition->log || clock_doubted) {
         compaction_arm(broker, broker->env.config->log_cleaner_backoff_ms);
         return;
     }

@@ -13,7 +13,7 @@
  *   SETTLE      renamed over BASE.log; the folder is synced                                -> COPY of the next group
  *   NOTE_LAST   cleaner-offset-checkpoint: where the dirty part begins now
  *
- * (C1) The last batch of a segment ends at the segment's end, if only as a header: a read never falls off a segment.
+ * (C1) A segment is never empty: of a group that has lost everything the last batch's header stays. Reads do not show it.
  * (C2) A mark gets its horizon in the pass that removes what it deletes, and groups are swapped oldest first: where the
  *      mark may go, what it deletes has gone.
  * (C3) Only segments that are settled (filed, synced) and whose log has no checkpoint under way are exchanged.
@@ -494,7 +494,7 @@ static bool step_copy(struct clean *c)
         }
         if (used > BYTES_PER_RUN || !batch_next(c, &batch, &data))
             return false;
-        bool last = c->in_pos + data.len == c->in_segment->size && is_last_of_group(c); /* C1 */
+        bool last = c->fresh->size == 0 && c->in_pos + data.len == c->in_segment->size && is_last_of_group(c); /* C1 */
         err = clean_batch(&c->rules, data, last, &c->scratch, &out);
         if (err != ODK_OK)
             return fail(c, "a batch cannot be written anew", err);
@@ -735,18 +735,29 @@ static struct clean *clean_new(struct odk_log *log, struct odk_clean *request)
     return c;
 }
 
-/* Where the pass must end: at the first segment that is not settled yet, or that nothing durable follows: a start must not
- * take a compacted segment for the active one (C5). A checkpoint will settle it. */
-static int64_t settled_end(struct odk_log *log, int64_t up_to)
+/* Where a pass may end: at the active segment; before the last one below it while that is empty, because a start must not
+ * take a compacted segment for the active one (C5); and at up_to. */
+static int64_t pass_end(const struct log_body *body, int64_t up_to)
 {
-    const struct log_body *body = log->body;
+    const struct segment *limit = log_active(body);
+    if (limit->size == 0 && body->count > 1)
+        limit = body->segments[body->count - 2];
+    return MIN(limit->base, up_to);
+}
+
+/* True when all segments below end are settled. Else a checkpoint will settle them soon: they are waited for, with that end,
+ * however fast the log grows. A shorter pass would leave a rest that is no share worth another. */
+static bool pass_settled(struct odk_log *log, int64_t end)
+{
+    struct log_body *body = log->body;
     uint32_t i = log_segment_of(body, body->start_offset);
-    while (i + 1 < body->count && body->segments[i]->base < up_to && is_settled(body->segments[i]) &&
-           body->segments[i + 1]->size > 0)
+    while (body->segments[i]->base < end && is_settled(body->segments[i]))
         i++;
-    if (body->segments[i]->base < up_to && !is_settled(body->segments[i]) && !list_linked(&log->unindexed))
+    bool settled = body->segments[i]->base >= end;
+    body->clean_wanted = settled ? 0 : end;
+    if (!settled && !list_linked(&log->unindexed))
         list_push_back(&log->store->unindexed, &log->unindexed);
-    return body->segments[i]->base;
+    return settled;
 }
 
 enum odk_err odk_log_clean(struct odk_log *log, struct odk_clean *request)
@@ -758,9 +769,11 @@ enum odk_err odk_log_clean(struct odk_log *log, struct odk_clean *request)
     if (!log_use(log) || log->err != ODK_OK || store->err != ODK_OK)
         return log->err != ODK_OK ? log->err : ODK_ERR_OFFLINE;
     struct log_body *body = log->body;
-    request->up_to = settled_end(log, request->up_to);
     int64_t from = MAX(body->first_dirty, body->start_offset);
-    if (!list_empty(&store->cleans) || body->cleaning || body->uncleanable || request->up_to <= from)
+    int64_t wanted = body->clean_wanted > from ? MIN(request->up_to, body->clean_wanted) : request->up_to;
+    request->up_to = pass_end(body, wanted);
+    if (!list_empty(&store->cleans) || body->cleaning || body->uncleanable || request->up_to <= from ||
+        !pass_settled(log, request->up_to))
         return ODK_ERR_BUSY;
     struct clean_map map;
     store->io->ops->random(store->io, &seed, sizeof(seed));

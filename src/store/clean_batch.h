@@ -3,8 +3,8 @@
  *
  * A record stays when no later record of its key is known; a mark of a deleted key (no value) stays until the horizon that
  * was put into its batch when compaction first met it. Offsets never change: a batch keeps its first and last offset,
- * producer, epoch and sequence, whatever it has lost. A batch without records is kept when it is the last of its producer
- * or of the segment, else it goes.
+ * producer, epoch and sequence, whatever it has lost. A batch without records is kept when it is the last of its producer,
+ * or all that its segment will have, else it goes.
  *
  * Kept as they are: batches at or behind the end of what the map knows; control batches and those of transactions,
  * because nothing here tells which were aborted; batches that cannot be opened.
@@ -38,8 +38,8 @@ void clean_scratch_deinit(struct clean_scratch *scratch);
 MUST_USE enum odk_err clean_note(struct clean_map *map, struct odk_bytes batch);
 
 /*
- * What becomes of a batch: ret_out is in itself, or in scratch, or empty when nothing of it stays. last: nothing comes
- * behind it in its segment, so at least its header stays.
+ * What becomes of a batch: ret_out is in itself, or in scratch, or empty when nothing of it stays. last: its segment
+ * would have nothing else, so at least its header stays.
  *
  * ODK_ERR_MEMORY
  *

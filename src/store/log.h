@@ -60,6 +60,7 @@ struct log_body {
     int64_t older_snapshot_offset;
     int64_t first_batch_offset;   /* in the first segment on disk */
     int64_t first_dirty;          /* compaction has not seen what lies from here on */
+    int64_t clean_wanted;         /* a pass up to there waits for a checkpoint; 0: none does */
     bool producers_changed;       /* since the newest snapshot */
     bool epochs_changed;
     bool start_changed;

@@ -99,11 +99,13 @@ static enum odk_err header_at(struct finder *f, uint64_t pos, struct odk_batch *
     return ODK_OK;
 }
 
-/* Position of the first batch that ends at or behind offset. */
+/* Position of the first batch with records that ends at or behind offset: what compaction has emptied is passed by, because
+ * not every client gets past a batch without records. ODK_ERR_NOT_FOUND: the segment has none. */
 static enum odk_err find_start(struct finder *f, struct odk_bytes offsets, int64_t offset, uint64_t *ret_pos,
                                struct odk_batch *ret_batch)
 {
     struct offset_entry floor = { 0 };
+    offset = MAX(offset, f->segment->base);
     bool indexed = offset_index_floor(offsets, (uint32_t)(offset - f->segment->base), &floor);
     int64_t last_offset = f->segment->base - 1;
     for (uint64_t pos = floor.pos; pos < f->segment->size; pos += odk_batch_bytes(ret_batch)) {
@@ -116,12 +118,12 @@ static enum odk_err find_start(struct finder *f, struct odk_bytes offsets, int64
         if (batch_last <= last_offset || ret_batch->base_offset < f->segment->base)
             return ODK_ERR_CORRUPT;
         last_offset = batch_last;
-        if (batch_last >= offset) {
+        if (batch_last >= offset && ret_batch->record_count > 0) {
             *ret_pos = pos;
             return ODK_OK;
         }
     }
-    return ODK_ERR_CORRUPT;
+    return ODK_ERR_NOT_FOUND;
 }
 
 /* The end of the last batch that ends at or before start + bytes_max, and the offset behind it. */
@@ -241,15 +243,20 @@ static enum odk_err read_try(struct odk_log *log, struct odk_read *read, struct 
         .segment_end = log_segment_end(body, idx),
         .may_block = pins_of(read)->attempts >= ATTEMPTS_MAX,
     };
-    for (uint32_t rebuilds = 0;; rebuilds++) {
+    for (uint32_t rebuilds = 0;;) {
         struct odk_bytes offsets, times;
         enum odk_err err = log_index_views(log, f.segment, &offsets, &times);
         if (err == ODK_OK)
             err = read_segment(&f, offsets, read);
         *ret_absent = f.absent;
-        if (err != ODK_ERR_CORRUPT)
+        if (err == ODK_ERR_NOT_FOUND && body->compacted && idx + 1 < body->count) { /* the rest of it has been compacted away */
+            f.segment = body->segments[++idx];
+            f.segment_end = log_segment_end(body, idx);
+            continue;
+        }
+        if (err != ODK_ERR_CORRUPT && err != ODK_ERR_NOT_FOUND)
             return err;
-        if (rebuilds >= REBUILDS_MAX || f.segment->in_memory)
+        if (rebuilds++ >= REBUILDS_MAX || f.segment->in_memory)
             return FAIL(log->store->diag, ODK_ERR_CORRUPT, "%s/%s: segment %lld: offset %lld cannot be found",
                         log->store->dir, log->name, (long long)f.segment->base, (long long)read->offset);
         err = log_index_rebuild(log, f.segment);

@@ -2,11 +2,13 @@
 
 import os
 import random
+import re
 import time
 
 from harness import segment
 from harness.case import case, check, equal
 from harness.clients import create_topic, produce_all, producer, read_all
+from harness.jvm import java_command
 
 EAGER = ["log.cleaner.backoff.ms=100"]
 COMPACT = {"cleanup.policy": "compact", "segment.bytes": "1048576", "min.cleanable.dirty.ratio": "0.01"}
@@ -97,6 +99,21 @@ def kafka_dump_log_reads_compacted_segments(t):
         index = t.jvm.call("DumpLogSegments", "--files", path.replace(".log", ".index"))
         check("Mismatches" not in index.out and index.exit == 0, str(index)[-500:])
     check(set(dumped) <= {m.offset() for m in messages} and dumped[-1] == RECORDS - 1, "offsets that kafka-dump-log shows")
+
+
+@case(timeout_s=120, needs=["control", "jvm"], once=True)
+def kafka_log_compaction_tester_agrees(t):
+    """Kafka's own witness: what is left says the same as what was sent, deletions included."""
+    target = t.private_target([*EAGER, "log.segment.bytes=1048576", "log.cleaner.min.cleanable.ratio=0.01"])
+    target.start()
+    command = java_command(f"-Djava.io.tmpdir={t.work_dir}", "org.apache.kafka.tools.LogCompactionTester",
+                           "--bootstrap-server", target.bootstrap, "--messages", "150000", "--duplicates", "5",
+                           "--topics", "2", "--percent-deletes", "10", "--sleep", "8")
+    out, _, _ = t.run(command, timeout_s=100)
+    said = out.decode()
+    check(re.search(r"Validated [1-9]\d* values, 0 mismatches", said), said[-500:])
+    reduction = float(re.search(r"\((\d+\.\d)% reduction\)", said).group(1))
+    check(reduction > 30, said[-500:])
 
 
 @case(timeout_s=180, needs=["files", "control"])

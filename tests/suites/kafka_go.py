@@ -33,6 +33,5 @@ class KafkaGo(GoSuite):
         "TestReaderConsumerGroup/consumer_group_rebalance": "fails with Apache Kafka 4.3 too",
         "TestReaderConsumerGroup/verify_offset_committed": CRASHES,
         "TestReaderConsumerGroup/verify_offset_committed_when_using_interval_committer": CRASHES,
-        "TestReaderReadCompactedMessage": "compaction is not there yet",
         "TestUnsupportedSASLMechanism": NO_SECURITY,
     }

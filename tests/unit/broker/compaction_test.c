@@ -137,6 +137,21 @@ static void a_record_that_waited_long_enough_is_compacted(void **state)
     harness_free(harness);
 }
 
+static void a_clock_that_steps_is_not_believed(void **state)
+{
+    (void)state;
+    struct harness *harness = harness_new(1, EAGER);
+    int64_t first;
+    make_topic(harness, "t", 1, SMALL "cleanup.policy=compact");
+    harness->wall_ms += 1000000000;
+    millisecond(harness);
+    fill(harness, "t", 20, NOW_MS);
+    for (int i = 0; i < 1500; i++)
+        millisecond(harness);
+    assert_int_equal(records_of(harness, "t", &first), 20);
+    harness_free(harness);
+}
+
 static void it_can_be_switched_off(void **state)
 {
     (void)state;
@@ -156,6 +171,7 @@ int main(void)
         cmocka_unit_test(the_last_of_each_key_stays),
         cmocka_unit_test(other_topics_lose_nothing),
         cmocka_unit_test(a_record_that_waited_long_enough_is_compacted),
+        cmocka_unit_test(a_clock_that_steps_is_not_believed),
         cmocka_unit_test(it_can_be_switched_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
