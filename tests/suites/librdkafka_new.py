@@ -12,7 +12,6 @@ class LibrdkafkaNew(Librdkafka):
     left_out = {
         "0055_producer_latency/transactions": NO_TRANSACTIONS,
         "0061_consumer_lag/with transactions": NO_TRANSACTIONS,
-        "0077_compaction": "compaction is not there yet",
         "0081_admin/do_test_CreateAcls": NO_SECURITY,
         "0081_admin/do_test_DescribeAcls": NO_SECURITY,
         "0081_admin/do_test_DeleteAcls": NO_SECURITY,
