@@ -282,7 +282,8 @@ static bool window_fill(struct clean *c, size_t need)
 {
     struct odk_io *io = c->log->store->io;
     struct buffer *in = &c->in;
-    memmove(in->data, in->data + in->from, in->to - in->from);
+    if (in->from < in->to)
+        memmove(in->data, in->data + in->from, in->to - in->from);
     in->to -= in->from;
     in->from = 0;
     if (!buffer_reserve(in, MAX(need, (size_t)WINDOW_BYTES)))
