@@ -181,6 +181,8 @@ def parse_options(argv):
     parser.add_argument("--binary", default=os.path.join(ROOT, "build", "tools", "odradek"))
     parser.add_argument("--io", default="uring,epoll", help="backends, one round each (default %(default)s)")
     parser.add_argument("--timeout-factor", type=float, default=1.0, help="for slow builds")
+    parser.add_argument("--shares", type=int, default=1, metavar="N",
+                        help="cut each backend's tests in N shares that run side by side, each with a server of its own")
     parser.add_argument("--rss-mb", type=int, default=200, help="the server may not have more (default %(default)s)")
     parser.add_argument("--results", metavar="FILE", help="where to leave the results (default: see above)")
     parser.add_argument("--keep", action="store_true", help="keep the work directory")
@@ -201,50 +203,59 @@ def results_write(path, results, options, argv):
 
 
 def run_rounds(options, work_dir, backends, selected):
-    """Runs a round for each backend, all at the same time, since tests mostly wait; returns counts and results."""
+    """Runs a round for each share of each backend's tests, all at the same time, since tests mostly wait; returns counts
+    and results."""
     rounds = []
     for io in backends:
-        sys.stdout.flush()
-        pid = os.fork()
-        if pid == 0:
-            code = 1
-            try:
-                round_alone(options, work_dir, io, [one for one in selected if io == backends[0] or not one.once])
-                code = 0
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                sys.stderr.flush()
-                os._exit(code)
-        rounds.append((pid, io))
+        tests = [one for one in selected if io == backends[0] or not one.once]
+        for share in range(options.shares):
+            sys.stdout.flush()
+            pid = os.fork()
+            if pid == 0:
+                round_process(options, os.path.join(work_dir, f"{io}-{share}"), io, tests[share::options.shares])
+            rounds.append((pid, f"{io}-{share}"))
     counts, results = {PASSED: 0, FAILED: 0, SKIPPED: 0}, {}
-    for pid, io in rounds:
+    for pid, name in rounds:
         _, status = os.waitpid(pid, 0)
         if status != 0:
-            print(f"FAIL {io:<6} the round itself ended with wait status {status}", flush=True)
+            print(f"FAIL {name:<6} the round itself ended with wait status {status}", flush=True)
             counts[FAILED] += 1
             continue
-        with open(os.path.join(work_dir, f"round-{io}.json")) as file:
+        with open(os.path.join(work_dir, name, "results.json")) as file:
             its_counts, its_results = json.load(file)
         for status, number in its_counts.items():
             counts[status] += number
-        for name, outcome in its_results.items():
-            results.setdefault(name, {}).update(outcome)
+        results_add(results, its_results)
     return counts, results
 
 
-def round_alone(options, work_dir, io, selected):
-    """One round in this process; what came of it goes into a file."""
-    random.seed()  # else every round would choose the same ports
-    folder = os.path.join(work_dir, f"jvm-{io}")
-    os.makedirs(folder)
-    runner = Runner(options, work_dir, folder)
+def results_add(results, more):
+    """What all rounds report, the server's stop for example, has passed when it has in all of them."""
+    for name, outcomes in more.items():
+        known = results.setdefault(name, {})
+        for label, said in outcomes.items():
+            known[label] = FAILED if FAILED in (said, known.get(label)) else said
+
+
+def round_process(options, work_dir, io, selected):
+    """One round, with a server and a tools' machine of its own; its results go into a file, and the process ends."""
+    code = 1
     try:
-        runner.run_round(io, selected)
+        random.seed()  # else every round would choose the same ports
+        os.makedirs(work_dir)
+        runner = Runner(options, work_dir, work_dir)
+        try:
+            runner.run_round(io, selected)
+        finally:
+            runner.jvm.stop()
+        with open(os.path.join(work_dir, "results.json"), "w") as file:
+            json.dump([runner.counts, runner.results], file)
+        code = 0
+    except BaseException:
+        traceback.print_exc()
     finally:
-        runner.jvm.stop()
-    with open(os.path.join(work_dir, f"round-{io}.json"), "w") as file:
-        json.dump([runner.counts, runner.results], file)
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def main(argv, modules=MODULES):
