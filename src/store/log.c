@@ -79,6 +79,21 @@ bool log_segment_path(const struct odk_log *log, const struct segment *segment, 
     return layout_segment(dst, folder, segment->base, suffix);
 }
 
+bool log_segment_unlink(const struct odk_log *log, const struct segment *segment, bool log_too)
+{
+    static const char *const suffixes[] = { FORMAT_INDEX_SUM_SUFFIX, FORMAT_OFFSET_INDEX_SUFFIX,
+                                            FORMAT_TIME_INDEX_SUFFIX, FORMAT_LOG_SUFFIX };
+    struct odk_io *io = log->store->io;
+    bool gone = true;
+    for (size_t i = 0; i < countof(suffixes) - !log_too; i++) {
+        char path[LAYOUT_PATH_MAX];
+        bool fits = log_segment_path(log, segment, suffixes[i], path);
+        int32_t result = fits ? io->ops->unlink(io, path) : -ENAMETOOLONG;
+        gone &= result == 0 || result == -ENOENT;
+    }
+    return gone;
+}
+
 struct journal_name log_journal_name(struct odk_log *log)
 {
     return (struct journal_name){

@@ -116,6 +116,9 @@ void log_unhold(struct odk_log *log);
 bool log_folder(const struct odk_log *log, char dst[LAYOUT_PATH_MAX]);
 bool log_segment_path(const struct odk_log *log, const struct segment *segment, const char *suffix,
                       char dst[LAYOUT_PATH_MAX]);
+/* Unlinks the files of a segment, the .log last, so that what is left after a crash is never an index alone; without it if
+ * not log_too. False: one stays. */
+bool log_segment_unlink(const struct odk_log *log, const struct segment *segment, bool log_too);
 struct segment *log_segment_add(struct log_body *body, int64_t base, uint64_t size);
 static inline struct segment *log_active(const struct log_body *body)
 {

@@ -141,8 +141,6 @@ static enum odk_err segment_size(struct odk_log *log, int64_t base, int64_t swap
  * and the swap must not be finished. */
 static bool swap_take(struct odk_log *log, struct folder_scan *scan)
 {
-    static const char *const suffixes[] = { FORMAT_INDEX_SUM_SUFFIX, FORMAT_OFFSET_INDEX_SUFFIX,
-                                            FORMAT_TIME_INDEX_SUFFIX, FORMAT_LOG_SUFFIX };
     struct odk_io *io = log->store->io;
     uint32_t kept = 0;
     bool tidy = true, found = false;
@@ -157,13 +155,8 @@ static bool swap_take(struct odk_log *log, struct folder_scan *scan)
         bool first = old.base == scan->swap_base;
         if (old.base < scan->swap_base || old.base >= scan->swap_end || first)
             scan->bases[kept++] = old.base;
-        if (old.base < scan->swap_base || old.base >= scan->swap_end)
-            continue;
-        for (size_t j = 0; j < countof(suffixes) - first; j++) {
-            char path[LAYOUT_PATH_MAX];
-            int32_t result = log_segment_path(log, &old, suffixes[j], path) ? io->ops->unlink(io, path) : -ENAMETOOLONG;
-            tidy &= result == 0 || result == -ENOENT;
-        }
+        if (old.base >= scan->swap_base && old.base < scan->swap_end)
+            tidy &= log_segment_unlink(log, &old, !first);
     }
     scan->base_count = kept;
     for (uint32_t i = 0; i < kept; i++)

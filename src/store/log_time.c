@@ -55,8 +55,8 @@ static enum odk_err batch_search(struct time_walk *walk, struct odk_bytes bytes)
 }
 
 /* A batch that cannot be opened, or not within the bound (headers may promise records that are not there, many times):
- * producers' records are stored as they come, and one of them must not make the rest of the partition unsearchable. Its first record stands for all of it, at the time that the header tells:
- * who reads from there misses nothing. */
+ * producers' records are stored as they come, and one of them must not make the rest of the partition unsearchable. Its
+ * first record stands for all of it, at the time that the header tells: who reads from there misses nothing. */
 static enum odk_err batch_guess(const struct time_walk *walk, const uint8_t *header, enum odk_err err)
 {
     struct odk_batch batch;

@@ -120,16 +120,10 @@ static bool first_may_go(const struct log_body *body)
 
 static void first_remove(struct odk_log *log)
 {
-    static const char *const suffixes[] = { FORMAT_INDEX_SUM_SUFFIX, FORMAT_OFFSET_INDEX_SUFFIX,
-                                            FORMAT_TIME_INDEX_SUFFIX, FORMAT_LOG_SUFFIX };
     struct odk_store *store = log->store;
     struct log_body *body = log->body;
     struct segment *first = body->segments[0];
-    for (size_t i = 0; i < countof(suffixes); i++) {
-        char path[LAYOUT_PATH_MAX];
-        if (log_segment_path(log, first, suffixes[i], path))
-            (void)store->io->ops->unlink(store->io, path); /* one that stays is removed at the next start */
-    }
+    (void)log_segment_unlink(log, first, true); /* one that stays is removed at the next start */
     segment_free(first, &store->files, &store->pool);
     body->count--;
     memmove(body->segments, body->segments + 1, body->count * sizeof(struct segment *));
