@@ -72,7 +72,8 @@
 #define GROUP_ID_BYTES_MAX 1024u
 
 /* Records of one change of a group that come back from a crash whole or not at all: above it they are split (any beginning of
- * a change can be read, and its members come again), and a single record above it is refused. Members of 1000 with 16 KiB of subscription each stay below; the memory tail of a log, which
+ * a change can be read, and its members come again), and a single record above it is refused. Members of 1000 with 16 KiB of
+ * subscription each stay below; the memory tail of a log, which
  * must hold it, is larger by default. */
 #define GROUP_BATCH_BYTES_MAX MIB(16)
 
