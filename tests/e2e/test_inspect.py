@@ -12,12 +12,12 @@ from confluent_kafka import Consumer, TopicPartition
 
 from harness import segment
 from harness.case import case, check, equal
-from harness.clients import admin, create_topic, produce_all, producer, read_all
+from harness.clients import admin, create_topic, produce_all, producer, read_all, watermarks
 from harness.raw import OFFSET_COMMIT
 from harness.target import ROOT
 
 OK, FAILURE, USAGE, NOT_FOUND, REFUSED, CORRUPT, THRESHOLD = 0, 1, 2, 3, 4, 6, 7
-QUIET_S = 2     # by then a partition nobody writes to has its records in the segment file
+FILED_S = 15    # a partition nobody writes to has its records in the segment file after about a second
 BASE_MS = 1_700_000_000_000
 DUMP_BATCH = re.compile(r"^baseOffset: (\d+) lastOffset: (\d+) count: (\d+) baseSequence: (-?\d+) .*?producerId: (-?\d+) "
                         r".*?position: (\d+) CreateTime: (-?\d+) size: (\d+) magic: 2 compresscodec: (\w+) crc: (\d+)")
@@ -36,6 +36,29 @@ def as_json(t, *args, data_dir=None, expect=OK):
     return [json.loads(line) for line in inspect(t, *args, "--json", data_dir=data_dir, expect=expect)[0].splitlines()]
 
 
+def wait_filed(t, target, topic):
+    """Until the files of all partitions reach as far as their ends."""
+    known = admin(target.bootstrap).list_topics(topic, timeout=10).topics[topic].partitions
+    ends = {p: watermarks(target.bootstrap, topic, p)[1] for p in known}
+    wanted = {p: end for p, end in ends.items() if end > 0}
+    wait_rows(t, target, "partitions", topic, lambda rows: {r["partition"]: r["end"] for r in rows if r["end"]} == wanted)
+
+
+def wait_rows(t, target, verb, name, good):
+    """Until what the program says of the name is good."""
+    deadline, rows = time.monotonic() + FILED_S, []
+    while not good(rows):
+        check(time.monotonic() < deadline, f"inspect {verb} {name}: {rows}")
+        time.sleep(0.05)
+        out, _, code = t.run([t.options.binary, "inspect", verb, name, "--json", "--data-dir", target.data_dir],
+                             check_exit=False)
+        rows = [json.loads(line) for line in out.splitlines()] if code == OK else []
+
+
+def wait_committed(t, offsets):
+    wait_rows(t, t.target, "groups", t.unique, lambda rows: [r["committed_offset"] for r in rows] == offsets)
+
+
 def filled_topic(t, bootstrap, topic, partitions=1, records=200, **config):
     """Records one in ten milliseconds from BASE_MS on; old ones, which must not expire."""
     create_topic(bootstrap, topic, partitions, {"retention.ms": "-1", **config})
@@ -48,7 +71,7 @@ def filled_topic(t, bootstrap, topic, partitions=1, records=200, **config):
 @case(needs=["files"])
 def lists_what_a_running_server_has_written(t):
     filled_topic(t, t.bootstrap, t.topic, partitions=3)
-    time.sleep(QUIET_S)
+    wait_filed(t, t.target, t.topic)
     listed = {row["topic"]: row for row in as_json(t, "topics")}[t.topic]
     equal((listed["partitions"], listed["records"], listed["oldest_ms"], listed["newest_ms"]),
           (3, 600, BASE_MS, BASE_MS + 1990), "topic")
@@ -63,7 +86,7 @@ def lists_what_a_running_server_has_written(t):
 @case(needs=["files"])
 def finds_offsets_and_times(t):
     filled_topic(t, t.bootstrap, t.topic)
-    time.sleep(QUIET_S)
+    wait_filed(t, t.target, t.topic)
     equal([(row["offset"], row["time_ms"]) for row in as_json(t, "at", t.topic, f"@{BASE_MS + 1005}")],
           [(101, BASE_MS + 1010)], "at")
     equal(as_json(t, "at", t.topic, "2100-01-01")[0]["offset"], None, "at a time to come")
@@ -80,7 +103,7 @@ def finds_offsets_and_times(t):
 @case(needs=["files"])
 def names_what_is_not_there(t):
     filled_topic(t, t.bootstrap, t.topic, records=10)
-    time.sleep(QUIET_S)
+    wait_filed(t, t.target, t.topic)
     for args in [("partitions", "no-such"), ("cat", f"{t.topic}:7"), ("batches", f"{t.topic}:7"),
                  ("hex", f"{t.topic}:0:99")]:
         inspect(t, *args, expect=NOT_FOUND)
@@ -99,7 +122,7 @@ def agrees_with_kafkas_dump(t):
         produce_all(producer(t.bootstrap, compression_type=codec, enable_idempotence=True), t.topic,
                     [{"value": f"{codec} {i} " * (i % 20 + 1)} for i in range(300)])
     produce_all(producer(t.bootstrap), t.topic, [{"value": os.urandom(2000).hex()} for _ in range(600)])
-    time.sleep(QUIET_S)
+    wait_filed(t, t.target, t.topic)
     files = segment.paths(t.target.data_dir, t.topic)
     check(len(files) > 1, "more than one segment")
     dump = t.jvm.call("DumpLogSegments", "--deep-iteration", "--print-data-log", "--files", ",".join(files)).out
@@ -121,7 +144,7 @@ def agrees_with_kafkas_dump(t):
 def hex_explains_every_byte(t):
     filled_topic(t, t.bootstrap, t.topic, records=10)
     produce_all(producer(t.bootstrap, compression_type="zstd"), t.topic, [{"value": b"packed " * 30}])
-    time.sleep(QUIET_S)
+    wait_filed(t, t.target, t.topic)
     out, _ = inspect(t, "hex", f"{t.topic}:0:0", "--bytes", "1000")
     shown = bytes.fromhex("".join(re.findall(r"^ *\d+  ((?:[0-9a-f]{2} )+)", out, re.M)))
     with open(segment.paths(t.target.data_dir, t.topic)[0], "rb") as file:
@@ -137,7 +160,7 @@ def reads_after_stop_and_kill(t):
     target = t.private_target()
     target.start()
     filled_topic(t, target.bootstrap, t.topic)
-    time.sleep(QUIET_S)
+    wait_filed(t, target, t.topic)
     target.kill()
     data_dir = target.data_dir
     equal(as_json(t, "partitions", t.topic, data_dir=data_dir)[0]["end"], 200, "end after kill")
@@ -185,9 +208,10 @@ def verify_finds_nothing_while_a_server_writes(t):
         while not stop.is_set():
             produce_all(client, t.topic, [{"value": os.urandom(3000), "partition": i % 2} for i in range(300)])
 
+    produce_all(producer(t.bootstrap), t.topic, [{"value": b"first", "partition": i} for i in range(2)])
+    wait_filed(t, t.target, t.topic)
     writer = threading.Thread(target=write)
     writer.start()
-    time.sleep(QUIET_S)
     try:
         for _ in range(8):
             out, _ = inspect(t, "verify", t.topic, "--quiet")
@@ -195,7 +219,7 @@ def verify_finds_nothing_while_a_server_writes(t):
     finally:
         stop.set()
         writer.join(20)
-    time.sleep(QUIET_S)
+    wait_filed(t, t.target, t.topic)
     rows = as_json(t, "verify", t.topic)
     equal([row for row in rows if row["damage"]], [], "findings when it is quiet")
 
@@ -205,7 +229,7 @@ def verify_finds_what_was_planted(t):
     target = t.private_target()
     target.start()
     filled_topic(t, target.bootstrap, t.topic, partitions=2)
-    time.sleep(QUIET_S)
+    wait_filed(t, target, t.topic)
     target.kill()
     equal([row for row in as_json(t, "verify", data_dir=target.data_dir) if row["damage"]], [], "findings after a kill")
     target.start()
@@ -231,7 +255,7 @@ def verify_finds_what_was_planted(t):
 
 
 @case(timeout_s=120, needs=["files"])
-def library_reads_a_running_servers_segments(t):
+def an_installed_library_reads_live_segments(t):
     """The example program, built against the installed library as docs/LIBRARY.md says, and nothing else of ours."""
     build = os.path.dirname(os.path.dirname(os.path.abspath(t.options.binary)))
     place, program = t.path("installed"), t.path("read_topic")
@@ -245,7 +269,7 @@ def library_reads_a_running_servers_segments(t):
     t.run(["cc", "-Wall", "-Werror", source, *flags.decode().split(), "-o", program], timeout_s=60)
     filled_topic(t, t.bootstrap, t.topic, partitions=2)
     produce_all(producer(t.bootstrap, compression_type="zstd"), t.topic, [{"value": b"packed", "partition": 1}])
-    time.sleep(QUIET_S)
+    wait_filed(t, t.target, t.topic)
     out, err, _ = t.run([program, t.target.data_dir, t.topic])
     lines = out.decode().splitlines()
     equal(err, b"", "what it complains of")
@@ -263,7 +287,7 @@ def groups_have_exact_lag(t):
     began = time.time()
     client.commit(offsets=[TopicPartition(t.topic, 0, 150), TopicPartition(t.topic, 1, 200)], asynchronous=False)
     client.commit(offsets=[TopicPartition(t.topic, 0, 120)], asynchronous=False)
-    time.sleep(QUIET_S)
+    wait_committed(t, [120, 200])
     rows = as_json(t, "groups", t.unique)
     equal([(r["topic"], r["partition"], r["committed_offset"], r["end"], r["lag"]) for r in rows],
           [(t.topic, 0, 120, 200, 80), (t.topic, 1, 200, 200, 0)], "offsets and lag")
@@ -284,12 +308,12 @@ def groups_have_exact_lag(t):
         file.write(exported)
     client.commit(offsets=[TopicPartition(t.topic, 0, 7)], asynchronous=False)
     client.close()
-    time.sleep(QUIET_S)
+    wait_committed(t, [7, 200])
     equal([(r["committed_offset"], r["before"]) for r in as_json(t, "groups", t.unique, "--since", t.path("before.csv"))],
           [(7, 120), (200, 200)], "beside the snapshot")
     t.run([t.options.binary, "group", "reset", t.unique, "--from-file", t.path("before.csv"), "--execute",
            "--brokers", t.bootstrap])
-    time.sleep(QUIET_S)
+    wait_committed(t, [120, 200])
     equal([r["committed_offset"] for r in as_json(t, "groups", t.unique)], [120, 200], "offsets put back")
 
 
@@ -388,7 +412,7 @@ def stats_and_filters(t):
                 [{"value": b"the same again " * 20, "key": b"hot", "timestamp": BASE_MS} for _ in range(400)])
     produce_all(producer(t.bootstrap), t.topic, [{"value": b'say "no", \xff', "timestamp": BASE_MS},
                                                  {"value": None, "key": b"k1", "timestamp": BASE_MS}])
-    time.sleep(QUIET_S)
+    wait_filed(t, t.target, t.topic)
     row = as_json(t, "stats", t.topic)[0]
     equal((row["records"], row["distinct_keys"], row["without_key"], row["tombstones"]), (612, 8, 1, 1), "stats")
     equal(row["hot_keys"][0], {"key": "hot", "at_least": 400, "at_most": 400}, "the hottest key")
@@ -400,7 +424,7 @@ def stats_and_filters(t):
     equal(len(as_json(t, "cat", t.topic, "--key", "^k1$", "--grep", "^0-", "-n", "3")), 3, "by both, three of them")
     inspect(t, "cat", t.topic, "--grep", "(", expect=USAGE)
     produce_all(producer(t.bootstrap), t.topic, [{"value": b"a" * 500_000, "timestamp": BASE_MS}])
-    time.sleep(QUIET_S)
+    wait_filed(t, t.target, t.topic)
     _, err = inspect(t, "cat", t.topic, "-o", "-1", "--grep", "a*a*a*[bc]", expect=FAILURE)
     check("too many steps" in err, err)
     csv.field_size_limit(1_000_000)
@@ -429,7 +453,7 @@ def compacted_logs_are_whole(t):
         equal([r for r in as_json(t, "verify", "--records", data_dir=target.data_dir) if r["damage"]], [], "after a kill")
         target.start()
         client = producer(target.bootstrap, batch_num_messages=50)
-    time.sleep(QUIET_S)
+    wait_rows(t, target, "stats", t.topic, lambda rows: rows and rows[0]["records"] < 9000)
     equal(target.stop(), 0, "exit code")
     equal([r for r in as_json(t, "verify", "--records", data_dir=target.data_dir) if r["damage"]], [], "after a stop")
     row = as_json(t, "stats", t.topic, data_dir=target.data_dir)[0]
