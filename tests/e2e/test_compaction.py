@@ -88,7 +88,6 @@ def kafka_dump_log_reads_compacted_segments(t):
     target = t.private_target(EAGER)
     target.start()
     _, messages = fill_and_compact(t, target, "zstd")
-    time.sleep(2)
     equal(target.stop(), 0, "exit code")
     dumped = []
     for path in segment.paths(target.data_dir, t.topic):
